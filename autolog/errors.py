@@ -1,0 +1,31 @@
+"""The exceptions that autolog raises on purpose, each saying what to do next."""
+
+from __future__ import annotations
+
+
+class AutologError(Exception):
+    """Base of every error that autolog raises."""
+
+
+class InvalidSetting(AutologError, ValueError):
+    """A setting has a value that can't be used."""
+
+
+class InvalidQuery(AutologError, ValueError):
+    """A search asks for something that can't be searched."""
+
+
+class UnknownIntegration(AutologError, ValueError):
+    """No integration has this name; the message lists those that there are."""
+
+
+class Unavailable(AutologError):
+    """The library that an integration observes is not installed."""
+
+
+class NotFound(AutologError, LookupError):
+    """The store has no such trace."""
+
+
+class StoreError(AutologError):
+    """The store can't be read or written; the message says why and how to mend it."""

@@ -1,0 +1,178 @@
+"""Watch an HTTP response as the program reads it: its bytes, its end, and the error that ended it.
+
+Works on responses in the manner of httpx (`iter_bytes`, `aiter_bytes`, `close`, `aclose`), whichever library they
+come from. Nothing is read that the program does not read, and no object above the response is touched: a stream
+of an SDK keeps its type, its iterator and its laziness.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+from autolog.guard import guarded
+from autolog.ids import now_ns
+
+_HOOKED = ("iter_bytes", "aiter_bytes", "close", "aclose")
+_TIMED_PIECES = 256
+_TAIL = 1_000_000
+Filter = Callable[[bytes], bytes]
+
+
+class ResponseWatch:
+    """What was seen of one response; tells `on_end` once when it is over.
+
+    `sdk` is the package whose frames mean that an exception came from reading, not from the program's own code.
+    `keep` is how many bytes are kept to put the answer together; of what comes after them only the last megabyte is.
+    `edit` may change what the program reads: it is given each piece, and `b""` at the end.
+    """
+
+    def __init__(
+        self,
+        response: Any,
+        on_end: Callable[[ResponseWatch], None],
+        *,
+        sdk: str,
+        keep: int,
+        edit: Filter | None = None,
+    ) -> None:
+        self.pieces: list[bytes] = []
+        self.times_ns: list[int] = []
+        """When each of the first pieces arrived, in nanoseconds since the epoch."""
+        self.last_ns: int | None = None
+        self.size = 0
+        self.dropped = 0
+        self.exhausted = False
+        self.error: BaseException | None = None
+        """What went wrong while the response was read."""
+        self.consumer_error: BaseException | None = None
+        """What the program raised while it held the response open."""
+        self.is_open = True
+        self._keep = keep
+        self._tail: deque[bytes] = deque()
+        self._tail_size = 0
+        self._edit = edit
+        self._sdk = sdk
+        self._on_end = on_end
+        self._response = weakref.ref(response)
+        self._finalizer = weakref.finalize(response, self._abandon)
+        self._finalizer.atexit = False
+        self._hook(response)
+
+    @property
+    def body(self) -> bytes:
+        """The bytes that were kept, with a blank line where some were dropped."""
+        gap = [b"\n\n"] if self.dropped else []
+        return b"".join([*self.pieces, *gap, *self._tail])
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Note the end, once, and give the response its own methods back."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        self.error = self.error or error
+        self._finalizer.detach()
+        response = self._response()
+        if response is not None:
+            for name in _HOOKED:
+                vars(response).pop(name, None)
+        with guarded:
+            self._on_end(self)
+
+    def _abandon(self) -> None:
+        self.finish()
+
+    def _hook(self, response: Any) -> None:
+        # Weakly, or each response would keep itself alive until a garbage collection.
+        kind, reference = type(response), self._response
+
+        def iter_bytes(*args: Any, **kwargs: Any) -> Iterator[bytes]:
+            return self._read(kind.iter_bytes(reference(), *args, **kwargs))
+
+        def aiter_bytes(*args: Any, **kwargs: Any) -> AsyncIterator[bytes]:
+            return self._aread(kind.aiter_bytes(reference(), *args, **kwargs))
+
+        def close() -> None:
+            try:
+                kind.close(reference())
+            finally:
+                self._closed(sys.exc_info()[1])
+
+        async def aclose() -> None:
+            raised = sys.exc_info()[1]
+            try:
+                await kind.aclose(reference())
+            finally:
+                self._closed(raised)
+
+        vars(response).update(iter_bytes=iter_bytes, aiter_bytes=aiter_bytes, close=close, aclose=aclose)
+
+    def _read(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        try:
+            for piece in pieces:
+                self.saw(piece)
+                yield piece if self._edit is None else self._edited(piece)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.error = error
+            raise
+        self.exhausted = True
+        if self._edit is not None:
+            yield self._edited(b"")
+
+    async def _aread(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        try:
+            async for piece in pieces:
+                self.saw(piece)
+                yield piece if self._edit is None else self._edited(piece)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.error = error
+            raise
+        self.exhausted = True
+        if self._edit is not None:
+            yield self._edited(b"")
+
+    def saw(self, piece: bytes) -> None:
+        """Note a piece of the body that arrived now."""
+        self.last_ns = now_ns()
+        self.size += len(piece)
+        if len(self.times_ns) < _TIMED_PIECES:
+            self.times_ns.append(self.last_ns)
+        if self.size <= self._keep:
+            self.pieces.append(piece)
+        else:
+            self._overflow(piece)
+
+    def _overflow(self, piece: bytes) -> None:
+        self._tail.append(piece)
+        self._tail_size += len(piece)
+        while self._tail_size > min(_TAIL, self._keep) and len(self._tail) > 1:
+            left = len(self._tail.popleft())
+            self._tail_size -= left
+            self.dropped += left
+
+    def _edited(self, piece: bytes) -> bytes:
+        with guarded:
+            return self._edit(piece)  # type: ignore[misc]
+        return piece
+
+    def _closed(self, raised: BaseException | None) -> None:
+        with guarded:
+            if raised is not None and not isinstance(raised, (GeneratorExit, StopIteration, StopAsyncIteration)):
+                if self.error is not None or self._from_sdk(raised):
+                    self.error = raised  # as the program sees it: the SDK wraps what its transport raised
+                else:
+                    self.consumer_error = raised
+        self.finish()
+
+    def _from_sdk(self, error: BaseException) -> bool:
+        """Whether the exception is passing through the SDK's own frames, not the program's `with` block."""
+        traceback = error.__traceback__
+        module = traceback.tb_frame.f_globals.get("__name__", "") if traceback is not None else ""
+        return module == self._sdk or module.startswith(f"{self._sdk}.")

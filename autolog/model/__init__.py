@@ -1,0 +1,1 @@
+"""Spans and traces as plain data; no input or output happens here."""

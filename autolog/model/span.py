@@ -1,0 +1,537 @@
+"""A span: one timed step of a program, with what went in and what came out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Token
+from dataclasses import dataclass, field
+from enum import Enum
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from opentelemetry import trace as otel
+
+from autolog import capture, semconv
+from autolog.context import attach, detach
+from autolog.guard import attempt, guarded
+from autolog.ids import format_span_id, format_trace_id, now_ns, parse_id
+from autolog.model.usage import Cost, TokenUsage
+from autolog.redact import redact_keys
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
+    from autolog.model.trace import TraceContext
+
+logger = logging.getLogger("autolog")
+
+
+class SpanType(str, Enum):
+    """What kind of step a span is."""
+
+    AGENT = "AGENT"
+    CHAIN = "CHAIN"
+    WORKFLOW = "WORKFLOW"
+    TASK = "TASK"
+    CHAT_MODEL = "CHAT_MODEL"
+    LLM = "LLM"
+    EMBEDDING = "EMBEDDING"
+    RETRIEVER = "RETRIEVER"
+    RERANKER = "RERANKER"
+    TOOL = "TOOL"
+    PARSER = "PARSER"
+    GUARDRAIL = "GUARDRAIL"
+    EVALUATOR = "EVALUATOR"
+    MEMORY = "MEMORY"
+    UNKNOWN = "UNKNOWN"
+
+    __str__ = str.__str__
+
+    @classmethod
+    def _missing_(cls, value: object) -> SpanType:
+        name = str(value).upper()
+        if name in cls.__members__:
+            return cls[name]
+        logger.warning("%r is not a span type, UNKNOWN is recorded; there are: %s", value, ", ".join(cls.__members__))
+        return cls.UNKNOWN
+
+
+class StatusCode(str, Enum):
+    """How a span ended."""
+
+    UNSET = "UNSET"
+    OK = "OK"
+    ERROR = "ERROR"
+
+    __str__ = str.__str__
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a span ended, and why where it failed."""
+
+    UNSET: ClassVar[Status]
+    OK: ClassVar[Status]
+
+    code: StatusCode
+    description: str | None = None
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the span failed."""
+        return self.code is StatusCode.ERROR
+
+
+Status.UNSET = Status(StatusCode.UNSET)
+Status.OK = Status(StatusCode.OK)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanEvent:
+    """Something that happened at one moment of a span: an exception, the first token, a retry."""
+
+    name: str
+    timestamp_ns: int
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Another span, of this trace or of another, that this one belongs with."""
+
+    trace_id: str
+    span_id: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+# Deferred work is rare to collide on, so one lock serves all spans.
+_resolving = threading.RLock()
+
+
+def _renew_lock() -> None:
+    global _resolving
+    _resolving = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+class Span(otel.Span):
+    """One step of a trace; started by a tracer, or read from a store.
+
+    It is an OpenTelemetry span too: what OpenTelemetry instruments nests under it, and the reverse.
+    As a context manager it is the current span inside the block, and ends with it.
+    """
+
+    __slots__ = (
+        "_attributes",
+        "_context",
+        "_cost",
+        "_deferred",
+        "_events",
+        "_inputs",
+        "_links",
+        "_on_end",
+        "_outputs",
+        "_parent",
+        "_parent_id",
+        "_span_id",
+        "_status",
+        "_token",
+        "_trace_id",
+        "_usage",
+        "abandon",
+        "counted",
+        "covered",
+        "end_time_ns",
+        "name",
+        "span_type",
+        "start_time_ns",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        span_type: SpanType,
+        trace_id: int,
+        span_id: int,
+        parent_id: int | None = None,
+        start_time_ns: int = 0,
+    ) -> None:
+        self.name = name
+        self.span_type = span_type
+        self.start_time_ns = start_time_ns
+        self.end_time_ns: int | None = None
+        self._trace_id = trace_id
+        self._span_id = span_id
+        self._parent_id = parent_id
+        self._parent: Span | None = None
+        self._context: TraceContext | None = None
+        self._inputs: Any = None
+        self._outputs: Any = None
+        self._attributes: dict[str, Any] = {}
+        self._events: list[SpanEvent] | None = None
+        self._links: list[Link] | None = None
+        self._status = Status.UNSET
+        self._usage: TokenUsage | None = None
+        self._cost: Cost | None = None
+        self._deferred: list[Callable[[Span], None]] | None = None
+        self._on_end: Callable[[Span], None] | None = None
+        self._token: Token[Context] | None = None
+        self.abandon: Callable[[], None] | None = None
+        """Who ends this span when the program exits before it did."""
+        self.covered: tuple[TokenUsage, Cost] | None = None
+        """Usage and cost below this span that its trace counted already."""
+        self.counted: tuple[TokenUsage, Cost] | None = None
+        """What this span adds to the totals of its trace, so that nested model calls count once."""
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    @property
+    def trace_id(self) -> str:
+        """The trace's id, 32 hex digits."""
+        return format_trace_id(self._trace_id)
+
+    @property
+    def span_id(self) -> str:
+        """This span's id, 16 hex digits."""
+        return format_span_id(self._span_id)
+
+    @property
+    def parent_id(self) -> str | None:
+        """The parent's id, or `None` for a root."""
+        return None if self._parent_id is None else format_span_id(self._parent_id)
+
+    @property
+    def parent(self) -> Span | None:
+        """The parent where it was started in this process, else `None`."""
+        return self._parent
+
+    @property
+    def trace_context(self) -> TraceContext | None:
+        """What the spans of a running trace share."""
+        return self._context
+
+    @property
+    def inputs(self) -> Any:
+        """What went in, as plain values."""
+        self.resolve()
+        return self._inputs
+
+    @property
+    def outputs(self) -> Any:
+        """What came out, as plain values."""
+        self.resolve()
+        return self._outputs
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """Attributes by their OpenTelemetry GenAI names."""
+        self.resolve()
+        return self._attributes
+
+    @property
+    def events(self) -> Sequence[SpanEvent]:
+        """Exceptions, first token, retries, in order."""
+        self.resolve()
+        return tuple(self._events or ())
+
+    @property
+    def links(self) -> Sequence[Link]:
+        """Other spans that this one belongs with."""
+        return tuple(self._links or ())
+
+    @property
+    def status(self) -> Status:
+        """How it ended; `UNSET` while it runs."""
+        self.resolve()
+        return self._status
+
+    @property
+    def usage(self) -> TokenUsage | None:
+        """The tokens that this step itself used, or `None` where nobody said."""
+        self.resolve()
+        return self._usage
+
+    token_usage = usage
+
+    @property
+    def cost(self) -> Cost | None:
+        """What this step itself cost in US dollars, or `None` where it is not known. Set when it is stored."""
+        self.resolve()
+        return self._cost
+
+    @property
+    def model(self) -> str | None:
+        """The model that answered, or else the one that was asked."""
+        attributes = self.attributes
+        return attributes.get(semconv.RESPONSE_MODEL) or attributes.get(semconv.REQUEST_MODEL)
+
+    @property
+    def provider(self) -> str | None:
+        """Who serves the model, such as `openai` or `azure.ai.openai`."""
+        return self.attributes.get(semconv.PROVIDER)
+
+    @property
+    def duration_ns(self) -> int | None:
+        """Nanoseconds from start to end, or `None` while it runs."""
+        return None if self.end_time_ns is None else self.end_time_ns - self.start_time_ns
+
+    def get_attribute(self, key: str) -> Any:
+        """Return the attribute, or `None`."""
+        return self.attributes.get(key)
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def set_inputs(self, inputs: Any) -> None:
+        """Record what goes in, as it is now."""
+        with guarded:
+            self._inputs = capture.snapshot(inputs)
+
+    def set_outputs(self, outputs: Any) -> None:
+        """Record what came out, as it is now."""
+        with guarded:
+            self._outputs = capture.snapshot(outputs)
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        """Record one attribute; `None` is left out."""
+        if value is not None:
+            self._attributes[key] = value if isinstance(value, (str, int, float)) else capture.snapshot(value)
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Record several attributes."""
+        for key, value in attributes.items():
+            self.set_attribute(key, value)
+
+    def set_usage(self, usage: TokenUsage | None) -> None:
+        """Record the tokens that this step itself used."""
+        self._usage = usage or None
+
+    def set_cost(self, cost: Cost | None) -> None:
+        """Record what this step itself cost in US dollars; else it is computed from usage and model."""
+        self._cost = cost
+
+    def set_span_type(self, span_type: SpanType | str) -> None:
+        """Change the type."""
+        self.span_type = SpanType(span_type)
+
+    def set_status(self, status: Any, description: str | None = None) -> None:
+        """Record how it ended: a `Status`, a `StatusCode`, their names, or OpenTelemetry's own."""
+        if isinstance(status, Status):
+            self._status = status if description is None else Status(status.code, description)
+            return
+        if isinstance(status, otel.Status):
+            status, description = status.status_code, status.description or description
+        name = status if isinstance(status, str) else getattr(status, "name", None)
+        code = StatusCode.__members__.get(str(name).upper())
+        if code is None:
+            logger.warning("%r is not a status and is ignored; there are: OK, ERROR, UNSET", status)
+            return
+        self._status = (
+            Status(code, description) if description else (Status.OK if code is StatusCode.OK else Status(code))
+        )
+
+    def add_event(self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None) -> None:
+        """Record that something happened now, or at `timestamp` in nanoseconds."""
+        event = SpanEvent(name, timestamp or now_ns(), capture.snapshot(dict(attributes or {})))
+        if self._events is None:
+            self._events = []
+        self._events.append(event)
+
+    def add_link(self, context: otel.SpanContext, attributes: Mapping[str, Any] | None = None) -> None:
+        """Link another span, of this trace or of another."""
+        link = Link(format_trace_id(context.trace_id), format_span_id(context.span_id), dict(attributes or {}))
+        self._links = [*(self._links or ()), link]
+
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Mapping[str, Any] | None = None,
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None:
+        """Record an exception as an event and as the reason of failure."""
+        with guarded:
+            kind = exception_type(exception)
+            message = redact_keys(attempt(str, exception, default="<its __str__ failed>"))
+            stack = attempt(_stack, exception, default="")
+            details = {
+                semconv.EXCEPTION_TYPE: kind,
+                semconv.EXCEPTION_MESSAGE: message,
+                semconv.EXCEPTION_STACKTRACE: redact_keys(stack),
+                **(attributes or {}),
+            }
+            self.add_event(semconv.EXCEPTION_EVENT, details, timestamp)
+            self._attributes[semconv.ERROR_TYPE] = kind
+            self._status = Status(StatusCode.ERROR, f"{kind.rpartition('.')[2]}: {message}" if message else kind)
+
+    def defer(self, work: Callable[[Span], None]) -> None:
+        """Do `work(span)` before the span is first read: on the worker, or by whoever reads it sooner.
+
+        This keeps reading a response off the path of the traced call.
+        """
+        if self._deferred is None:
+            self._deferred = []
+        self._deferred.append(work)
+
+    def resolve(self) -> None:
+        """Do what was deferred."""
+        if not self._deferred:
+            return
+        with _resolving:
+            deferred, self._deferred = self._deferred, None
+            for work in deferred or ():
+                with guarded:
+                    work(self)
+
+    def end(self, end_time: int | None = None) -> None:
+        """End it now, or at `end_time` in nanoseconds. A second call changes nothing."""
+        if self.end_time_ns is not None:
+            return
+        if self._status is Status.UNSET:
+            self._status = Status.OK
+        self.end_time_ns = max(end_time or now_ns(), self.start_time_ns)
+        if self._on_end is not None:
+            self._on_end(self)
+
+    def update_name(self, name: str) -> None:
+        """Rename it."""
+        self.name = name
+
+    def is_recording(self) -> bool:
+        """Whether it runs still."""
+        return self.end_time_ns is None
+
+    def get_span_context(self) -> otel.SpanContext:
+        """Return its ids as OpenTelemetry knows them."""
+        return otel.SpanContext(self._trace_id, self._span_id, is_remote=False, trace_flags=otel.TraceFlags(1))
+
+    def __enter__(self) -> Span:
+        self._token = attach(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        token, self._token = self._token, None
+        if token is not None:
+            detach(token)
+        if error is not None and not isinstance(error, GeneratorExit):
+            self.record_exception(error)
+        self.end()
+
+    # --- as data ---------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it; `from_dict` gives an equal span back."""
+        self.resolve()
+        data: dict[str, Any] = capture.plain(
+            {
+                "trace_id": self.trace_id,
+                "span_id": self.span_id,
+                "parent_id": self.parent_id,
+                "name": self.name,
+                "span_type": str(self.span_type),
+                "start_time_ns": self.start_time_ns,
+                "end_time_ns": self.end_time_ns,
+                "status": {"code": str(self._status.code), "description": self._status.description},
+                "inputs": self._inputs,
+                "outputs": self._outputs,
+                "attributes": self._attributes,
+                "events": [
+                    {"name": e.name, "timestamp_ns": e.timestamp_ns, "attributes": dict(e.attributes)}
+                    for e in self._events or ()
+                ],
+                "links": [
+                    {"trace_id": link.trace_id, "span_id": link.span_id, "attributes": dict(link.attributes)}
+                    for link in self._links or ()
+                ],
+                "usage": self._usage.to_dict() if self._usage else None,
+                "cost": self._cost.to_dict() if self._cost else None,
+            }
+        )
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Span:
+        """Read what `to_dict` wrote."""
+        parent = data["parent_id"]
+        span = cls(
+            data["name"],
+            SpanType(data["span_type"]),
+            parse_id(data["trace_id"], 32),
+            parse_id(data["span_id"], 16),
+            parse_id(parent, 16) if parent else None,
+            data["start_time_ns"],
+        )
+        span.end_time_ns = data["end_time_ns"]
+        span._status = Status(StatusCode(data["status"]["code"]), data["status"]["description"])
+        span._inputs, span._outputs = data["inputs"], data["outputs"]
+        span._attributes = dict(data["attributes"])
+        span._events = [SpanEvent(e["name"], e["timestamp_ns"], e["attributes"]) for e in data["events"]] or None
+        span._links = [Link(link["trace_id"], link["span_id"], link["attributes"]) for link in data["links"]] or None
+        span._usage = TokenUsage.from_dict(data["usage"]) if data["usage"] else None
+        span._cost = Cost.from_dict(data["cost"]) if data["cost"] else None
+        return span
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Span):
+            return NotImplemented
+        return self is other or self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash((self._trace_id, self._span_id))
+
+    def __repr__(self) -> str:
+        return f"Span(name={self.name!r}, span_type={self.span_type!s}, status={self.status.code}, id={self.span_id})"
+
+
+def exception_type(error: BaseException) -> str:
+    """Return the exception's type as users import it (`openai.RateLimitError`, not its private module)."""
+    kind = type(error)
+    module = kind.__module__
+    if module == "builtins":
+        return kind.__qualname__
+    public = ".".join(part for part in module.split(".") if not part.startswith("_"))
+    return f"{public or module}.{kind.__qualname__}"
+
+
+def _stack(error: BaseException, frames: int = 50) -> str:
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=-frames))
+
+
+class _NoSpan(Span):
+    """The span that is given out while tracing is off: takes everything, keeps nothing."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__("", SpanType.UNKNOWN, 0, 0)
+
+    def _nothing(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+    set_inputs = set_outputs = set_attribute = set_attributes = set_usage = set_cost = _nothing
+    set_span_type = set_status = add_event = add_link = record_exception = defer = end = update_name = _nothing
+
+    def is_recording(self) -> bool:
+        return False
+
+    def get_span_context(self) -> otel.SpanContext:
+        return otel.INVALID_SPAN_CONTEXT
+
+    def __enter__(self) -> Span:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        return None
+
+
+NO_SPAN: Span = _NoSpan()

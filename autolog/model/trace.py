@@ -1,0 +1,316 @@
+"""A trace: the tree of spans of one run, and what is known of it as a whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from autolog.display import terminal
+from autolog.model.span import Span, SpanType
+from autolog.model.usage import Cost, TokenUsage
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+
+class TraceState(str, Enum):
+    """Where a trace stands; a finished one has its root's status."""
+
+    IN_PROGRESS = "IN_PROGRESS"
+    OK = "OK"
+    ERROR = "ERROR"
+
+    __str__ = str.__str__
+
+
+class TraceContext:
+    """What all spans of a running trace share and may change until it is stored."""
+
+    __slots__ = ("experiment", "metadata", "request_preview", "response_preview", "run", "session", "tags", "user")
+
+    def __init__(
+        self,
+        experiment: str,
+        run: str | None = None,
+        session: str | None = None,
+        user: str | None = None,
+        tags: dict[str, str] | None = None,
+        metadata: dict[str, str] | None = None,
+    ) -> None:
+        self.experiment = experiment
+        self.run = run
+        self.session = session
+        self.user = user
+        self.tags = tags
+        self.metadata = metadata
+        self.request_preview: str | None = None
+        self.response_preview: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceInfo:
+    """A trace without its spans: what a list of traces shows."""
+
+    trace_id: str
+    name: str
+    state: TraceState
+    start_time_ns: int
+    end_time_ns: int | None = None
+    experiment: str = "default"
+    run: str | None = None
+    session: str | None = None
+    user: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    request_preview: str | None = None
+    response_preview: str | None = None
+    usage: TokenUsage | None = None
+    """Tokens of the outermost model calls: a model call inside another one counts once."""
+    cost: Cost | None = None
+    """US dollars, counted as the tokens are."""
+    span_count: int = 0
+    error_count: int = 0
+
+    @property
+    def status(self) -> TraceState:
+        """The state, by the name that MLflow's users know."""
+        return self.state
+
+    @property
+    def token_usage(self) -> TokenUsage | None:
+        """The usage, by the name that MLflow's users know."""
+        return self.usage
+
+    @property
+    def duration_ns(self) -> int | None:
+        """Nanoseconds from the root's start to its end, or `None` while it runs."""
+        return None if self.end_time_ns is None else self.end_time_ns - self.start_time_ns
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it; `from_dict` gives an equal one back."""
+        return {
+            "trace_id": self.trace_id,
+            "name": self.name,
+            "state": str(self.state),
+            "start_time_ns": self.start_time_ns,
+            "end_time_ns": self.end_time_ns,
+            "experiment": self.experiment,
+            "run": self.run,
+            "session": self.session,
+            "user": self.user,
+            "tags": dict(self.tags),
+            "metadata": dict(self.metadata),
+            "request_preview": self.request_preview,
+            "response_preview": self.response_preview,
+            "usage": self.usage.to_dict() if self.usage else None,
+            "cost": self.cost.to_dict() if self.cost else None,
+            "span_count": self.span_count,
+            "error_count": self.error_count,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TraceInfo:
+        """Read what `to_dict` wrote."""
+        return cls(
+            **{
+                **data,
+                "state": TraceState(data["state"]),
+                "usage": TokenUsage.from_dict(data["usage"]) if data["usage"] else None,
+                "cost": Cost.from_dict(data["cost"]) if data["cost"] else None,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TraceData:
+    """The spans, where MLflow's users look for them."""
+
+    spans: Sequence[Span]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The spans of one run, parents before children and else by start, with what is known of it as a whole.
+
+    Printing it shows the tree; rich prints it in colour.
+    """
+
+    info: TraceInfo
+    spans: Sequence[Span]
+
+    @property
+    def trace_id(self) -> str:
+        """The id, 32 hex digits."""
+        return self.info.trace_id
+
+    @property
+    def name(self) -> str:
+        """The root's name."""
+        return self.info.name
+
+    @property
+    def state(self) -> TraceState:
+        """Where it stands."""
+        return self.info.state
+
+    @property
+    def usage(self) -> TokenUsage | None:
+        """Tokens of the outermost model calls, each counted once."""
+        return self.info.usage
+
+    @property
+    def token_usage(self) -> TokenUsage | None:
+        """The usage, by the name that MLflow's users know."""
+        return self.info.usage
+
+    @property
+    def cost(self) -> Cost | None:
+        """US dollars, counted as the tokens are."""
+        return self.info.cost
+
+    @property
+    def duration_ns(self) -> int | None:
+        """Nanoseconds from the root's start to its end, or `None` while it runs."""
+        return self.info.duration_ns
+
+    @property
+    def data(self) -> TraceData:
+        """The spans, where MLflow's users look for them."""
+        return TraceData(self.spans)
+
+    @property
+    def root(self) -> Span | None:
+        """The first span without a parent in this trace, or `None` while no such span is stored."""
+        known = {span.span_id for span in self.spans}
+        return next((span for span in self.spans if span.parent_id not in known), None)
+
+    def children(self, parent: Span | None) -> list[Span]:
+        """Return the spans right below `parent`, or, for `None`, those with no parent in this trace."""
+        if parent is not None:
+            return [span for span in self.spans if span.parent_id == parent.span_id]
+        known = {span.span_id for span in self.spans}
+        return [span for span in self.spans if span.parent_id not in known]
+
+    def search_spans(
+        self,
+        span_type: SpanType | str | None = None,
+        name: str | re.Pattern[str] | None = None,
+        span_id: str | None = None,
+    ) -> list[Span]:
+        """Return the spans that have this type, this name (or match this pattern) and this id."""
+        wanted = SpanType(span_type) if span_type is not None else None
+        return [
+            span
+            for span in self.spans
+            if (wanted is None or span.span_type is wanted)
+            and (name is None or (name.search(span.name) if isinstance(name, re.Pattern) else name == span.name))
+            and (span_id is None or span.span_id == span_id)
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it; `from_dict` gives an equal trace back."""
+        return {"info": self.info.to_dict(), "spans": [span.to_dict() for span in self.spans]}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Trace:
+        """Read what `to_dict` wrote."""
+        return cls(TraceInfo.from_dict(data["info"]), tuple(Span.from_dict(span) for span in data["spans"]))
+
+    def to_json(self, pretty: bool = False) -> str:
+        """Return `to_dict` as JSON text."""
+        import json
+
+        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2 if pretty else None)
+
+    @classmethod
+    def from_json(cls, text: str) -> Trace:
+        """Read what `to_json` wrote."""
+        import json
+
+        return cls.from_dict(json.loads(text))
+
+    def show(self) -> None:
+        """Print the tree, in colour where rich is installed."""
+        terminal.show(self)
+
+    def __str__(self) -> str:
+        return terminal.text(self)
+
+    def __repr__(self) -> str:
+        return f"Trace({self.trace_id}, {self.name!r}, {self.state}, {len(self.spans)} spans)"
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield terminal.tree(self)
+
+
+def in_tree_order(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Sort spans by start time, each parent before its children even where clocks disagree."""
+    ordered = sorted(spans, key=lambda span: (span.start_time_ns, span.end_time_ns or 0))
+    known = {span._span_id for span in ordered}
+    waiting: dict[int, list[Span]] = {}
+    placed: dict[int, Span] = {}
+    for first in ordered:
+        ready = [first]
+        while ready:
+            span = ready.pop(0)
+            parent = span._parent_id
+            if parent is not None and parent in known and parent not in placed and parent != span._span_id:
+                waiting.setdefault(parent, []).append(span)
+                continue
+            placed[span._span_id] = span
+            ready.extend(waiting.pop(span._span_id, ()))
+    # Parents that form a ring, which only broken data has, are never placed above.
+    left = [span for span in ordered if span._span_id not in placed]
+    return (*placed.values(), *left)
+
+
+def count_once(span: Span) -> None:
+    """Work out what an ended span adds to its trace's totals, so that nested model calls count once.
+
+    The outermost span that knows its usage counts. Children end first, so a parent's share is its own usage
+    less what its descendants added already. Called once a span, in the order in which spans end.
+    """
+    usage = span.usage
+    if usage is None:
+        return
+    ancestor = span.parent
+    while ancestor is not None:
+        if ancestor.end_time_ns is not None and ancestor.usage is not None:
+            return
+        ancestor = ancestor.parent
+    cost = span.cost or Cost()
+    if span.covered is not None:
+        usage, cost = usage - span.covered[0], cost - span.covered[1]
+    span.counted = (usage, cost)
+    ancestor = span.parent
+    while ancestor is not None:
+        below = ancestor.covered
+        ancestor.covered = (usage, cost) if below is None else (below[0] + usage, below[1] + cost)
+        ancestor = ancestor.parent
+
+
+def totals(spans: Sequence[Span]) -> tuple[TokenUsage | None, Cost | None]:
+    """Sum usage and cost over the outermost spans that know them."""
+    by_id = {span.span_id: span for span in spans}
+    usage, cost = TokenUsage(), None
+    for span in spans:
+        if span.usage is None or _has_counted_ancestor(span, by_id):
+            continue
+        usage += span.usage
+        if span.cost is not None:
+            cost = span.cost if cost is None else cost + span.cost
+    return usage or None, cost
+
+
+def _has_counted_ancestor(span: Span, by_id: Mapping[str, Span]) -> bool:
+    seen = {span.span_id}
+    parent = by_id.get(span.parent_id or "")
+    while parent is not None and parent.span_id not in seen:
+        if parent.usage is not None:
+            return True
+        seen.add(parent.span_id)
+        parent = by_id.get(parent.parent_id or "")
+    return False

@@ -1,0 +1,73 @@
+"""Attribute names: OpenTelemetry's GenAI conventions, and our own where they have none.
+
+Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/ (status "development": names still change,
+so they are written here and nowhere else).
+"""
+
+from __future__ import annotations
+
+OPERATION = "gen_ai.operation.name"
+PROVIDER = "gen_ai.provider.name"
+CONVERSATION_ID = "gen_ai.conversation.id"
+OUTPUT_TYPE = "gen_ai.output.type"
+PROMPT_NAME = "gen_ai.prompt.name"
+PROMPT_VERSION = "gen_ai.prompt.version"
+TOOL_NAME = "gen_ai.tool.name"
+AGENT_ID = "gen_ai.agent.id"
+AGENT_NAME = "gen_ai.agent.name"
+DATA_SOURCE_ID = "gen_ai.data_source.id"
+RETRIEVAL_TOP_K = "gen_ai.retrieval.top_k"
+EMBEDDING_DIMENSION = "gen_ai.embeddings.dimension.count"
+
+REQUEST_MODEL = "gen_ai.request.model"
+REQUEST_STREAM = "gen_ai.request.stream"
+REQUEST_CHOICE_COUNT = "gen_ai.request.choice.count"
+REQUEST_SEED = "gen_ai.request.seed"
+REQUEST_TEMPERATURE = "gen_ai.request.temperature"
+REQUEST_TOP_P = "gen_ai.request.top_p"
+REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"
+REQUEST_FREQUENCY_PENALTY = "gen_ai.request.frequency_penalty"
+REQUEST_PRESENCE_PENALTY = "gen_ai.request.presence_penalty"
+REQUEST_STOP = "gen_ai.request.stop_sequences"
+REQUEST_REASONING_LEVEL = "gen_ai.request.reasoning.level"
+REQUEST_PREVIOUS_RESPONSE = "gen_ai.request.previous_response.id"
+REQUEST_ENCODING_FORMATS = "gen_ai.request.encoding_formats"
+
+RESPONSE_ID = "gen_ai.response.id"
+RESPONSE_MODEL = "gen_ai.response.model"
+RESPONSE_STATUS = "gen_ai.response.status"
+RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons"
+RESPONSE_TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
+
+OPENAI_API = "openai.api.type"
+OPENAI_REQUEST_TIER = "openai.request.service_tier"
+OPENAI_RESPONSE_TIER = "openai.response.service_tier"
+OPENAI_FINGERPRINT = "openai.response.system_fingerprint"
+
+ERROR_TYPE = "error.type"
+HTTP_STATUS = "http.response.status_code"
+HTTP_RESEND_COUNT = "http.request.resend_count"
+SERVER_ADDRESS = "server.address"
+SERVER_PORT = "server.port"
+SESSION_ID = "session.id"
+USER_ID = "user.id"
+
+EXCEPTION_EVENT = "exception"
+EXCEPTION_TYPE = "exception.type"
+EXCEPTION_MESSAGE = "exception.message"
+EXCEPTION_STACKTRACE = "exception.stacktrace"
+FIRST_TOKEN_EVENT = "gen_ai.first_token"
+RETRY_EVENT = "retry"
+RETRY_ATTEMPT = "retry.attempt"
+RETRY_DELAY = "retry.delay"
+
+REQUEST_ID = "autolog.request.id"
+SDK_METHOD = "autolog.sdk.method"
+ERROR_CODE = "autolog.error.code"
+QUERY_PARAMETERS = "autolog.request.query"
+STREAM_COMPLETED = "autolog.stream.completed"
+STREAM_CONSUMER_ERROR = "autolog.stream.consumer_error"
+STREAM_DROPPED_BYTES = "autolog.stream.dropped_bytes"
+TOKENS_PER_SECOND = "autolog.output_tokens_per_second"
+ABANDONED = "autolog.abandoned"
+TRUNCATED = "autolog.truncated"

@@ -1,0 +1,111 @@
+"""What can be set: one frozen dataclass, filled from `AUTOLOG_*` variables and arguments."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from autolog.errors import InvalidSetting
+
+logger = logging.getLogger("autolog")
+
+PREFIX = "AUTOLOG_"
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting, its default, and by its name in capitals its variable (`AUTOLOG_STORE`, …)."""
+
+    tracing: bool | None = None
+    """`False` records nothing wherever `autolog()` is called, `True` turns it on at `import autolog`."""
+    store: str | None = None
+    """Where traces are kept: a path, `sqlite:///path` or `memory:`. By default `.autolog/traces.db`."""
+    experiment: str = "default"
+    """The experiment that new traces belong to."""
+    capture_content: bool = True
+    """`False` keeps names, times, tokens and errors' types, and no inputs, outputs or error texts."""
+    capture_user: bool = True
+    """`False` drops the end user's id that a request carries (`user`, `safety_identifier`)."""
+    capture_embeddings: bool = False
+    """`True` stores embedding vectors; by default only their number and dimension."""
+    inject_stream_usage: bool = False
+    """`True` asks for the token usage of streamed chats, and hides the extra chunk from the program."""
+    cost: bool = True
+    """`False` computes no cost. Cost needs the package `genai-prices`."""
+    flush_interval: float = 0.1
+    """Seconds between two writes to the store: what a `kill -9` can lose."""
+    queue_spans: int = 50_000
+    """Ended spans that may wait for the store; beyond it, new ones are dropped and counted."""
+    queue_bytes: int = 256_000_000
+    """Payload bytes that may wait for the store; beyond it, payloads are dropped and counted."""
+    max_string: int = 1_000_000
+    """Characters of one string that are stored; the rest is cut, with a mark."""
+    max_payload: int = 32_000_000
+    """Bytes of a span's inputs, or outputs, that are stored; a larger one is replaced by its outline."""
+    max_media: int = 16_000
+    """Characters of inline media (`data:` URLs, base64) that are stored; larger ones become type, size and hash."""
+    max_stream: int = 16_000_000
+    """Bytes of a streamed answer that are kept to put it together."""
+    exit_timeout: float = 5.0
+    """Seconds that the interpreter's exit may wait for the store."""
+
+    def replace(self, **changes: Any) -> Settings:
+        """Return these settings with `changes`; raise `InvalidSetting` for an unknown name or a wrong type."""
+        known = {field.name for field in fields(self)}
+        for name, value in changes.items():
+            if name not in known:
+                raise InvalidSetting(f"unknown setting {name!r}; there are: {', '.join(sorted(known))}")
+            _check(name, value)
+        return replace(self, **changes)
+
+
+_DEFAULTS = Settings()
+
+
+def _expected(name: str) -> type:
+    return bool if name == "tracing" else str if name == "store" else type(getattr(_DEFAULTS, name))
+
+
+def _check(name: str, value: Any) -> None:
+    kind = _expected(name)
+    if value is None and getattr(_DEFAULTS, name) is None:
+        return
+    right = isinstance(value, (int, float)) and not isinstance(value, bool) if kind is float else type(value) is kind
+    if not right:
+        raise InvalidSetting(f"{name} must be a {kind.__name__}, not {value!r}")
+    if kind in (int, float) and value < 0:
+        raise InvalidSetting(f"{name} must not be negative, not {value!r}")
+
+
+def _parse(name: str, text: str) -> Any:
+    kind = _expected(name)
+    if kind is str:
+        return text
+    if kind is bool:
+        lowered = text.strip().lower()
+        if lowered in _TRUE or lowered in _FALSE:
+            return lowered in _TRUE
+        raise InvalidSetting("expected true or false")
+    value = kind(text)
+    _check(name, value)
+    return value
+
+
+def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read `AUTOLOG_*`. A value that can't be used is reported and ignored: a typo must not stop a service."""
+    environment = os.environ if environment is None else environment
+    changes: dict[str, Any] = {}
+    for field in fields(Settings):
+        text = environment.get(PREFIX + field.name.upper())
+        if not text:
+            continue
+        try:
+            changes[field.name] = _parse(field.name, text)
+        except ValueError as error:
+            logger.warning("%s%s=%r is ignored: %s", PREFIX, field.name.upper(), text, error)
+    return replace(_DEFAULTS, **changes)

@@ -1,0 +1,74 @@
+"""What every store can do, and how one is chosen by its address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from autolog.capture import Limits
+from autolog.errors import InvalidSetting
+from autolog.model.span import Span
+from autolog.model.trace import Trace, TraceInfo
+from autolog.search.query import TraceQuery
+
+FOLDER = ".autolog"
+FILE = "traces.db"
+
+
+class Store(Protocol):
+    """Keeps traces. Every method raises `StoreError` where the store can't be used."""
+
+    location: str
+    """Where the traces are, for a person to read."""
+    cut: int
+    """Payloads that were stored shortened, because they were over a limit."""
+
+    def write(self, spans: Sequence[Span]) -> None:
+        """Keep spans, ended or still open, all or none. Writing one again changes nothing or replaces it."""
+
+    def get_trace(self, trace_id: str) -> Trace | None:
+        """Return the trace with its spans, or `None`."""
+
+    def search(self, query: TraceQuery) -> list[TraceInfo]:
+        """Return the traces that `query` asks for, newest first."""
+
+    def delete(self, trace_ids: Sequence[str] | None, experiment: str | None, before_ns: int | None, most: int) -> int:
+        """Delete the traces that meet every condition given, oldest first, at most `most`; return how many."""
+
+    def close(self) -> None:
+        """Let go of files and connections; a later call opens them again."""
+
+    def forget_connections(self) -> None:
+        """In the child of a fork: let go of what belongs to the parent."""
+
+
+def default_path() -> Path:
+    """Return `.autolog/traces.db` in the nearest parent folder that has one, else in the current folder."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / FOLDER / FILE).exists():
+            return folder / FOLDER / FILE
+    return here / FOLDER / FILE
+
+
+def open_store(address: str | None, limits: Limits) -> Store:
+    """Return the store at `address`: a path, `sqlite:///path`, `memory:`, or `None` for the default one.
+
+    Nothing is opened or made before it is first used. Raises `InvalidSetting` for an unknown kind of address.
+    """
+    from autolog.stores.sqlite import SqliteStore
+
+    if address is None:
+        return SqliteStore(default_path(), limits)
+    if address in ("memory:", "memory://"):
+        return SqliteStore(None, limits)
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        return SqliteStore(Path(address).expanduser().absolute(), limits)
+    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        # As SQLAlchemy writes them: three slashes before a relative path, four before an absolute one.
+        return SqliteStore(Path(rest[1:]).expanduser().absolute(), limits)
+    raise InvalidSetting(
+        f"no store at {address!r}; use a path, sqlite:///relative/path, sqlite:////absolute or memory:"
+    )

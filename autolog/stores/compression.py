@@ -1,0 +1,37 @@
+"""Zstandard, from the standard library where it has it."""
+
+from __future__ import annotations
+
+import sys
+
+ZSTD = 1
+_LEVEL = 3
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+
+    def compress(data: bytes) -> bytes:
+        """Return `data` compressed."""
+        return zstd.compress(data, level=_LEVEL)
+
+    def decompress(data: bytes) -> bytes:
+        """Return what `compress` was given."""
+        return zstd.decompress(data)
+
+else:
+    import threading
+
+    import zstandard
+
+    # Its contexts must not be shared by threads.
+    _local = threading.local()
+
+    def compress(data: bytes) -> bytes:
+        """Return `data` compressed."""
+        if not hasattr(_local, "compressor"):
+            _local.compressor = zstandard.ZstdCompressor(level=_LEVEL)
+        return bytes(_local.compressor.compress(data))
+
+    def decompress(data: bytes) -> bytes:
+        """Return what `compress` was given."""
+        return zstandard.ZstdDecompressor().decompress(data)

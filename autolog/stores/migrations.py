@@ -1,0 +1,102 @@
+"""The schema of the SQLite store, as the steps that made it."""
+
+from __future__ import annotations
+
+import sqlite3
+
+# "AuLg": tells our files from other SQLite databases.
+APPLICATION_ID = 0x41754C67
+
+_FIRST = """
+CREATE TABLE traces(
+  rid INTEGER PRIMARY KEY,
+  trace_id BLOB NOT NULL UNIQUE,
+  rank INTEGER NOT NULL,             -- 0: no root seen, 1: root of this process, 2: root of all
+  state INTEGER NOT NULL,            -- 0 in progress, 1 ok, 2 error
+  name TEXT NOT NULL,
+  start_ns INTEGER NOT NULL,
+  end_ns INTEGER,
+  experiment TEXT NOT NULL,
+  run TEXT, session TEXT, user TEXT,
+  request TEXT, response TEXT,       -- previews
+  spans INTEGER NOT NULL,
+  errors INTEGER NOT NULL,
+  usage TEXT,                        -- JSON of token counts, the outermost model calls summed
+  total_tokens INTEGER,
+  cost_input REAL, cost_output REAL, cost_total REAL,
+  tags TEXT, metadata TEXT           -- JSON objects of strings
+);
+CREATE INDEX traces_start ON traces(start_ns);
+CREATE INDEX traces_experiment ON traces(experiment, start_ns);
+CREATE INDEX traces_state ON traces(state, start_ns) WHERE state != 1;
+CREATE INDEX traces_name ON traces(name, start_ns);
+CREATE INDEX traces_session ON traces(session, start_ns) WHERE session IS NOT NULL;
+CREATE INDEX traces_user ON traces(user, start_ns) WHERE user IS NOT NULL;
+CREATE INDEX traces_run ON traces(run, start_ns) WHERE run IS NOT NULL;
+
+CREATE TABLE spans(
+  rid INTEGER NOT NULL,              -- of the trace
+  span_id BLOB NOT NULL,
+  parent_id BLOB,
+  name TEXT NOT NULL,
+  type TEXT NOT NULL,
+  status INTEGER NOT NULL,           -- 0 unset, 1 ok, 2 error
+  start_ns INTEGER NOT NULL,
+  end_ns INTEGER,
+  model TEXT,
+  provider TEXT,
+  input_tokens INTEGER,
+  output_tokens INTEGER,
+  cost REAL,
+  error_type TEXT,
+  PRIMARY KEY(rid, span_id)
+) WITHOUT ROWID;
+
+-- One compressed JSON array of span payloads for each trace and flush; a later one replaces an earlier one.
+CREATE TABLE payloads(
+  id INTEGER PRIMARY KEY,
+  rid INTEGER NOT NULL,
+  codec INTEGER NOT NULL,
+  body BLOB NOT NULL
+);
+CREATE INDEX payloads_trace ON payloads(rid);
+
+-- What traces are found by besides their columns: ('tag.<name>', value) and ('model', name).
+-- The start in the key makes "newest first" a walk along it.
+CREATE TABLE labels(
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  start_ns INTEGER NOT NULL,
+  rid INTEGER NOT NULL,
+  PRIMARY KEY(key, value, start_ns, rid)
+) WITHOUT ROWID;
+CREATE INDEX labels_trace ON labels(rid);
+"""
+
+STEPS = (_FIRST,)
+VERSION = len(STEPS)
+
+
+def migrate(connection: sqlite3.Connection) -> int:
+    """Bring the schema to this version inside the caller's transaction; return the version that was found."""
+    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    for number, step in enumerate(STEPS[found:], start=found + 1):
+        for statement in _statements(step):
+            connection.execute(statement)
+        # Kept in the database header, so it changes with the transaction or not at all.
+        connection.execute(f"PRAGMA user_version = {number}")
+    if found == 0:
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    return found
+
+
+def _statements(script: str) -> list[str]:
+    # executescript() would commit the transaction that we are in.
+    statements: list[str] = []
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            statements.append(statement)
+            statement = ""
+    return statements

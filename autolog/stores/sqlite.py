@@ -1,0 +1,618 @@
+"""The embedded store: one SQLite file, written and read by any number of processes at once.
+
+A trace has a summary row, kept in the transaction of its spans, so that a list never joins them; a narrow row
+a span; and a compressed blob of payloads for each trace and flush.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import json
+import logging
+import os
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from autolog import capture, semconv
+from autolog.capture import Limits
+from autolog.errors import StoreError
+from autolog.ids import format_span_id, parse_id
+from autolog.model.message import preview
+from autolog.model.span import Link, Span, SpanEvent, SpanType, Status, StatusCode
+from autolog.model.trace import Trace, TraceContext, TraceInfo, TraceState, in_tree_order
+from autolog.model.usage import Cost, TokenUsage
+from autolog.search.query import TraceQuery
+from autolog.stores import compression, migrations
+
+logger = logging.getLogger("autolog")
+T = TypeVar("T")
+
+_STATES = (TraceState.IN_PROGRESS, TraceState.OK, TraceState.ERROR)
+_STATUSES = (StatusCode.UNSET, StatusCode.OK, StatusCode.ERROR)
+_BUSY_SECONDS = 5.0
+_DELETE_AT_ONCE = 100
+_MAX_LABEL = 500
+_RAW = 0
+
+
+class SqliteStore:
+    """Keeps traces in the SQLite file at `path`, or in memory where `path` is `None`."""
+
+    def __init__(self, path: Path | None, limits: Limits) -> None:
+        self.path = path
+        self.location = str(path) if path else "memory"
+        self.cut = 0
+        self._limits = limits
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._left_behind: list[sqlite3.Connection] = []
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def write(self, spans: Sequence[Span]) -> None:
+        """Keep spans, ended or still open, all or none. Writing one again changes nothing or replaces it."""
+        groups: dict[int, list[Span]] = {}
+        for span in spans:
+            groups.setdefault(span._trace_id, []).append(span)
+        # Encoding and compressing happen outside the transaction, which other processes wait for.
+        batches = [self._batch(trace_id, group) for trace_id, group in groups.items()]
+        self._transaction(partial(_write_batches, batches))
+
+    def _batch(self, trace_id: int, spans: list[Span]) -> _Batch:
+        latest = {span._span_id: span for span in spans}
+        records = b",".join(self._record(span) for span in latest.values())
+        body = b"[" + records + b"]"
+        packed = compression.compress(body)
+        codec, body = (compression.ZSTD, packed) if len(packed) < len(body) else (_RAW, body)
+        return _Batch(trace_id.to_bytes(16, "big"), list(latest.values()), codec, body)
+
+    def _record(self, span: Span) -> bytes:
+        record: dict[str, Any] = {
+            "span_id": span.span_id,
+            "description": span.status.description,
+            "inputs": span.inputs,
+            "outputs": span.outputs,
+            "attributes": span.attributes,
+            "events": [[e.name, e.timestamp_ns, e.attributes] for e in span.events],
+            "links": [[link.trace_id, link.span_id, link.attributes] for link in span.links],
+            "usage": span.usage.to_dict() if span.usage else None,
+            "cost": span.cost.to_dict() if span.cost else None,
+        }
+        parts: list[bytes] = []
+        for name, value in record.items():
+            if value is None or value == [] or value == {}:
+                continue
+            encoded, cut = capture.storable(value, self._limits)
+            self.cut += cut
+            parts.append(b'"' + name.encode() + b'":' + encoded)
+        return b"{" + b",".join(parts) + b"}"
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def get_trace(self, trace_id: str) -> Trace | None:
+        """Return the trace with its spans, or `None`."""
+        try:
+            key = parse_id(trace_id, 32).to_bytes(16, "big")
+        except ValueError:
+            return None
+
+        def read(connection: sqlite3.Connection) -> Trace | None:
+            row = connection.execute(f"{_SELECT_TRACE} FROM traces t WHERE t.trace_id = ?", (key,)).fetchone()
+            if row is None:
+                return None
+            rid = row[0]
+            spans = connection.execute(f"SELECT {', '.join(_SPAN_READ)} FROM spans WHERE rid = ?", (rid,)).fetchall()
+            chunks = connection.execute("SELECT codec, body FROM payloads WHERE rid = ? ORDER BY id", (rid,)).fetchall()
+            return _trace(row, spans, chunks)
+
+        return self._read(read)
+
+    def search(self, query: TraceQuery) -> list[TraceInfo]:
+        """Return the traces that `query` asks for, newest first."""
+        sql, values = _search_sql(query)
+        return self._read(lambda connection: [_info(row) for row in connection.execute(sql, values)]) or []
+
+    def delete(self, trace_ids: Sequence[str] | None, experiment: str | None, before_ns: int | None, most: int) -> int:
+        """Delete the traces that meet every condition given, oldest first, at most `most`; return how many."""
+        conditions = ["1"]
+        values: list[Any] = []
+        if experiment is not None:
+            conditions.append("experiment = ?")
+            values.append(experiment)
+        if before_ns is not None:
+            conditions.append("start_ns < ?")
+            values.append(before_ns)
+        deleted = 0
+        # Few at a time, so that writers are not kept waiting.
+        for keys in _parts(trace_ids):
+            count = min(_DELETE_AT_ONCE, most - deleted)
+            found = self._transaction(partial(_delete, conditions, values, keys, count))
+            deleted += found
+            if deleted == most or (keys is None and found < count):
+                break
+        return deleted
+
+    # --- the connection --------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let go of the file; a later call opens it again."""
+        with self._lock:
+            if self._connection is not None and self.path is not None:
+                self._connection.close()
+                self._connection = None
+
+    def forget_connections(self) -> None:
+        """In the child of a fork: let go of the parent's connection without closing it, as SQLite asks."""
+        self._lock = threading.RLock()
+        if self._connection is not None and self.path is not None:
+            self._left_behind.append(self._connection)
+            self._connection = None
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do `work` in one write transaction, waiting for other processes' ones."""
+        with self._lock, self._explained():
+            deadline = time.monotonic() + _BUSY_SECONDS
+            while True:
+                connection = self._open(create=True)
+                try:
+                    # Always IMMEDIATE: a transaction that turns into a writing one later fails at once if busy.
+                    connection.execute("BEGIN IMMEDIATE")
+                    try:
+                        result = work(connection)
+                        connection.execute("COMMIT")
+                    except BaseException:
+                        if connection.in_transaction:
+                            connection.execute("ROLLBACK")
+                        raise
+                except sqlite3.OperationalError as error:
+                    if not _is_busy(error) or time.monotonic() > deadline:
+                        raise
+                    # SQLite's own waiting sleeps up to 100 ms and is unfair; a short random one is neither.
+                    time.sleep(random.uniform(0.001, 0.01))
+                else:
+                    return result
+
+    def _read(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Do `work` on the store as it is; `None` where no store was made yet."""
+        with self._lock, self._explained():
+            if self._connection is None and self.path is not None and not self.path.exists():
+                return None
+            deadline = time.monotonic() + _BUSY_SECONDS
+            while True:
+                try:
+                    return work(self._open(create=False))
+                except sqlite3.OperationalError as error:
+                    if not _is_busy(error) or time.monotonic() > deadline:
+                        raise
+                    time.sleep(random.uniform(0.001, 0.01))
+
+    def _open(self, *, create: bool) -> sqlite3.Connection:
+        if self._connection is not None:
+            return self._connection
+        if self.path is not None and create:
+            _make_private_file(self.path)
+        connection = sqlite3.connect(
+            self.path or ":memory:", timeout=0, isolation_level=None, check_same_thread=False, cached_statements=64
+        )
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > migrations.VERSION:
+            raise StoreError(
+                f"{self.location} was written by a newer autolog (schema {version}; this one knows "
+                f"{migrations.VERSION}). Upgrade autolog-tracing, or set AUTOLOG_STORE to another file."
+            )
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        owner = connection.execute("PRAGMA application_id").fetchone()[0]
+        if tables and owner != migrations.APPLICATION_ID:
+            raise StoreError(
+                f"{self.location} is a database of another program and is left alone. Set AUTOLOG_STORE to another file."
+            )
+        if not tables:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        _waiting(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone())
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        if version < migrations.VERSION:
+            _waiting(lambda: connection.execute("BEGIN IMMEDIATE"))
+            try:
+                migrations.migrate(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn SQLite's errors into ones that say what to do."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(error, sqlite3.DatabaseError) and not _is_busy(error):
+                self._discard()
+            raise StoreError(self._explain(error)) from error
+
+    def _discard(self) -> None:
+        """Drop a connection that may be broken; the file may be mended before the next try."""
+        if self._connection is not None and self.path is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+    def _explain(self, error: Exception) -> str:
+        text = str(error)
+        if "is full" in text or getattr(error, "errno", None) == errno.ENOSPC:
+            return f"no space is left for {self.location}. Free some: recording goes on by itself."
+        if "not a database" in text or "malformed" in text:
+            return (
+                f"{self.location} is damaged or not a database ({text}). Move it away: a new one is made by itself. "
+                "What can be saved of it: sqlite3 OLD .recover | sqlite3 NEW"
+            )
+        if _is_busy(error):
+            return f"{self.location} is locked by another process for longer than {_BUSY_SECONDS:.0f} s; trying again."
+        return f"{self.location} can't be used ({text}). Set AUTOLOG_STORE to a file that can be written."
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What one transaction adds to one trace."""
+
+    trace_id: bytes
+    spans: list[Span]
+    codec: int
+    body: bytes
+
+
+def _make_private_file(path: Path) -> None:
+    """Make the database readable by its owner only, for prompts are in it, and unknown to git."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.parent.name == ".autolog" and not (path.parent / ".gitignore").exists():
+        (path.parent / ".gitignore").write_text("*\n")
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and ("locked" in str(error) or "busy" in str(error))
+
+
+def _waiting(work: Callable[[], T]) -> T:
+    """Do `work`, waiting for another process that is opening the same file."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            return work()
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0.001, 0.01))
+
+
+# --- writing a batch -------------------------------------------------------------------------------------
+
+_TRACE_COLUMNS = (
+    "trace_id, rank, state, name, start_ns, end_ns, experiment, run, session, user, request, response, "
+    "spans, errors, usage, total_tokens, cost_input, cost_output, cost_total, tags, metadata"
+)
+_INSERT_TRACE = f"INSERT INTO traces({_TRACE_COLUMNS}) VALUES({','.join('?' * 21)})"
+_SPAN_COLUMNS = (
+    "rid", "span_id", "parent_id", "name", "type", "status", "start_ns", "end_ns", "model", "provider",
+    "input_tokens", "output_tokens", "cost", "error_type",
+)  # fmt: skip
+_SPAN_READ = _SPAN_COLUMNS[1:8]
+_WRITE_SPAN = f"INSERT OR REPLACE INTO spans({', '.join(_SPAN_COLUMNS)}) VALUES({','.join('?' * len(_SPAN_COLUMNS))})"
+_UPDATE_TRACE = """
+UPDATE traces SET rank = ?, state = ?, name = ?, start_ns = ?, end_ns = ?, experiment = ?, run = ?, session = ?,
+user = ?, request = ?, response = ?, spans = ?, errors = ?, usage = ?, total_tokens = ?, cost_input = ?,
+cost_output = ?, cost_total = ?, tags = ?, metadata = ? WHERE rid = ?
+"""
+
+
+@dataclass(slots=True)
+class _Summary:
+    """The row of a trace, as it is added up."""
+
+    rank: int = 0
+    state: int = 0
+    name: str = ""
+    start_ns: int = 2**62
+    end_ns: int | None = None
+    experiment: str = "default"
+    run: str | None = None
+    session: str | None = None
+    user: str | None = None
+    request: str | None = None
+    response: str | None = None
+    spans: int = 0
+    errors: int = 0
+    usage: str | None = None
+    total_tokens: int | None = None
+    cost_input: float | None = None
+    cost_output: float | None = None
+    cost_total: float | None = None
+    tags: str | None = None
+    metadata: str | None = None
+
+    def values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def add(self, span: Span, *, is_new: bool, newly_ended: bool) -> None:
+        self.start_ns = min(self.start_ns, span.start_time_ns)
+        self.spans += is_new
+        if newly_ended:
+            self.errors += span.status.is_error
+            if span.counted is not None:
+                self._count(*span.counted)
+        if not self.name:
+            self.name = span.name
+        rank = 0 if span.parent is not None else 1 if span._parent_id is not None else 2
+        if span.trace_context is not None:
+            self._take(span.trace_context)
+        if rank == 0 or rank < self.rank:
+            return
+        if rank > self.rank or span.start_time_ns <= self.start_ns:
+            self.name = span.name
+            self.request = _previewed(span.trace_context, "request_preview", span.inputs) or self.request
+        if rank > self.rank:
+            self.state, self.end_ns = 0, None
+        self.rank = rank
+        if span.end_time_ns is not None:
+            self.state = max(self.state, 2 if span.status.is_error else 1)
+            self.end_ns = max(self.end_ns or 0, span.end_time_ns)
+            self.response = _previewed(span.trace_context, "response_preview", span.outputs) or self.response
+
+    def _take(self, context: TraceContext) -> None:
+        self.experiment = context.experiment
+        self.run = context.run or self.run
+        self.session = context.session or self.session
+        self.user = context.user or self.user
+        if context.tags:
+            self.tags = _merge(self.tags, context.tags)
+        if context.metadata:
+            self.metadata = _merge(self.metadata, context.metadata)
+
+    def _count(self, usage: TokenUsage, cost: Cost) -> None:
+        total = usage + (TokenUsage.from_dict(json.loads(self.usage)) if self.usage else TokenUsage())
+        self.usage = json.dumps(total.to_dict())
+        self.total_tokens = _total(total)
+        if cost.total or self.cost_total is not None:
+            self.cost_input = (self.cost_input or 0) + cost.input
+            self.cost_output = (self.cost_output or 0) + cost.output
+            self.cost_total = (self.cost_total or 0) + cost.total
+
+
+_SELECT_SUMMARY = f"SELECT rid, {', '.join(_Summary.__slots__)} FROM traces WHERE trace_id = ?"
+
+
+def _merge(stored: str | None, added: dict[str, str]) -> str:
+    return json.dumps({**(json.loads(stored) if stored else {}), **added}, sort_keys=True)
+
+
+def _total(usage: TokenUsage) -> int | None:
+    if usage.total_tokens is not None:
+        return usage.total_tokens
+    known = [count for count in (usage.input_tokens, usage.output_tokens) if count is not None]
+    return sum(known) if known else None
+
+
+def _previewed(context: TraceContext | None, name: str, payload: Any) -> str | None:
+    given = getattr(context, name) if context is not None else None
+    return given or preview(payload)
+
+
+def _write_batches(batches: Sequence[_Batch], connection: sqlite3.Connection) -> None:
+    for batch in batches:
+        _write_batch(connection, batch)
+
+
+def _write_batch(connection: sqlite3.Connection, batch: _Batch) -> None:
+    row = connection.execute(_SELECT_SUMMARY, (batch.trace_id,)).fetchone()
+    summary = _Summary(*row[1:]) if row else _Summary()
+    stored: dict[bytes, int | None] = {}
+    if row:
+        keys = [span._span_id.to_bytes(8, "big") for span in batch.spans]
+        stored = _ends(connection, row[0], keys)
+    before = (summary.start_ns, summary.tags)
+    for span in batch.spans:
+        key = span._span_id.to_bytes(8, "big")
+        is_ended = span.end_time_ns is not None
+        summary.add(span, is_new=key not in stored, newly_ended=is_ended and stored.get(key) is None)
+    if row:
+        rid = row[0]
+        connection.execute(_UPDATE_TRACE, (*summary.values(), rid))
+    else:
+        inserted = connection.execute(_INSERT_TRACE, (batch.trace_id, *summary.values()))
+        rid = inserted.lastrowid
+    # An open span that arrives after its end, from a slower batch, must not undo it.
+    fresh = [s for s in batch.spans if s.end_time_ns is not None or stored.get(s._span_id.to_bytes(8, "big")) is None]
+    connection.executemany(_WRITE_SPAN, [_span_values(rid, span) for span in fresh])
+    connection.execute("INSERT INTO payloads(rid, codec, body) VALUES(?, ?, ?)", (rid, batch.codec, batch.body))
+    _write_labels(connection, rid, summary, before, batch.spans)
+
+
+def _ends(connection: sqlite3.Connection, rid: int, keys: Sequence[bytes]) -> dict[bytes, int | None]:
+    found: dict[bytes, int | None] = {}
+    for start in range(0, len(keys), 500):
+        part = keys[start : start + 500]
+        marks = ",".join("?" * len(part))
+        sql = f"SELECT span_id, end_ns FROM spans WHERE rid = ? AND span_id IN ({marks})"
+        found.update(connection.execute(sql, (rid, *part)))
+    return found
+
+
+def _span_values(rid: int, span: Span) -> tuple[Any, ...]:
+    usage = span.usage
+    return (
+        rid,
+        span._span_id.to_bytes(8, "big"),
+        None if span._parent_id is None else span._parent_id.to_bytes(8, "big"),
+        _text(span.name),
+        str(span.span_type),
+        _STATUSES.index(span.status.code),
+        span.start_time_ns,
+        span.end_time_ns,
+        _text(span.model),
+        _text(span.provider),
+        usage.input_tokens if usage else None,
+        usage.output_tokens if usage else None,
+        span.cost.total if span.cost else None,
+        _text(span.attributes.get(semconv.ERROR_TYPE)),
+    )
+
+
+def _write_labels(
+    connection: sqlite3.Connection, rid: int, summary: _Summary, before: tuple[int, str | None], spans: Sequence[Span]
+) -> None:
+    start_before, tags_before = before
+    labels = {("model", _text(span.model)[:_MAX_LABEL]) for span in spans if span.model}
+    if summary.tags != tags_before or (summary.tags and summary.start_ns != start_before):
+        tags = json.loads(summary.tags or "{}")
+        labels.update((f"tag.{key}"[:_MAX_LABEL], str(value)[:_MAX_LABEL]) for key, value in tags.items())
+        connection.execute("DELETE FROM labels WHERE rid = ? AND key LIKE 'tag.%'", (rid,))
+    if summary.start_ns != start_before and start_before != 2**62:
+        connection.execute("UPDATE labels SET start_ns = ? WHERE rid = ?", (summary.start_ns, rid))
+    rows = [(key, value, summary.start_ns, rid) for key, value in labels]
+    connection.executemany("INSERT OR IGNORE INTO labels(key, value, start_ns, rid) VALUES(?, ?, ?, ?)", rows)
+
+
+def _text(value: Any) -> Any:
+    """Return text that a database takes: without lone surrogates."""
+    return (
+        value.encode("utf-8", "replace").decode() if isinstance(value, str) else None if value is None else str(value)
+    )
+
+
+def _parts(trace_ids: Sequence[str] | None) -> Iterator[list[bytes] | None]:
+    if trace_ids is None:
+        yield from itertools.repeat(None)
+        return
+    keys = [bytes.fromhex(trace_id) for trace_id in trace_ids]
+    for start in range(0, len(keys), _DELETE_AT_ONCE):
+        yield keys[start : start + _DELETE_AT_ONCE]
+
+
+def _delete(
+    conditions: Sequence[str],
+    values: Sequence[Any],
+    keys: list[bytes] | None,
+    count: int,
+    connection: sqlite3.Connection,
+) -> int:
+    if keys is not None:
+        conditions = [*conditions, f"trace_id IN ({','.join('?' * len(keys))})"]
+        values = [*values, *keys]
+    sql = f"SELECT rid FROM traces WHERE {' AND '.join(conditions)} ORDER BY start_ns LIMIT ?"
+    rids = [(row[0],) for row in connection.execute(sql, (*values, count))]
+    for table in ("labels", "payloads", "spans", "traces"):
+        connection.executemany(f"DELETE FROM {table} WHERE rid = ?", rids)
+    return len(rids)
+
+
+# --- reading ---------------------------------------------------------------------------------------------
+
+_TRACE_READ = ("rid", "trace_id", *_Summary.__slots__)
+_SELECT_TRACE = f"SELECT {', '.join('t.' + name for name in _TRACE_READ)}"
+
+
+def _search_sql(query: TraceQuery) -> tuple[str, list[Any]]:
+    """Return SQL and its values; every name in it is ours, every value of the user's is bound."""
+    labels = [(f"tag.{key}"[:_MAX_LABEL], value[:_MAX_LABEL]) for key, value in query.tags.items()]
+    if query.model is not None:
+        labels.append(("model", query.model[:_MAX_LABEL]))
+    conditions: list[str] = []
+    values: list[Any] = []
+    tables, start = "traces t", "t.start_ns"
+    for number, (key, value) in enumerate(labels):
+        if number == 0:
+            # CROSS JOIN keeps this order: walk the first label newest first, look the rest up.
+            tables, start = "labels l CROSS JOIN traces t ON t.rid = l.rid", "l.start_ns"
+            conditions.append("l.key = ? AND l.value = ?")
+        else:
+            conditions.append(
+                "EXISTS(SELECT 1 FROM labels m WHERE m.key = ? AND m.value = ? AND m.start_ns = t.start_ns AND m.rid = t.rid)"
+            )
+        values += [key, value]
+    if query.state is not None:
+        # Spelled out rather than bound where the index has a condition on it.
+        conditions.append(f"t.state = {_STATES.index(query.state)}")
+    for name in ("name", "experiment", "run", "session", "user"):
+        value = getattr(query, name)
+        if value is not None:
+            conditions.append(f"t.{name} = ?")
+            values.append(value)
+    for comparison, moment in ((">=", query.since_ns), ("<", query.until_ns)):
+        if moment is not None:
+            conditions.append(f"{start} {comparison} ?")
+            values.append(moment)
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    rid = "l.rid" if labels else "t.rid"
+    sql = f"{_SELECT_TRACE} FROM {tables}{where} ORDER BY {start} DESC, {rid} DESC LIMIT ?"
+    return sql, [*values, query.max_results]
+
+
+def _info(row: Sequence[Any]) -> TraceInfo:
+    fields = dict(zip(_TRACE_READ, row, strict=True))
+    cost = fields["cost_total"]
+    return TraceInfo(
+        trace_id=fields["trace_id"].hex(),
+        name=fields["name"],
+        state=_STATES[fields["state"]],
+        start_time_ns=fields["start_ns"],
+        end_time_ns=fields["end_ns"],
+        experiment=fields["experiment"],
+        run=fields["run"],
+        session=fields["session"],
+        user=fields["user"],
+        tags=json.loads(fields["tags"] or "{}"),
+        metadata=json.loads(fields["metadata"] or "{}"),
+        request_preview=fields["request"],
+        response_preview=fields["response"],
+        usage=TokenUsage.from_dict(json.loads(fields["usage"])) if fields["usage"] else None,
+        cost=Cost(fields["cost_input"], fields["cost_output"], cost) if cost is not None else None,
+        span_count=fields["spans"],
+        error_count=fields["errors"],
+    )
+
+
+def _trace(row: Sequence[Any], spans: Sequence[Sequence[Any]], chunks: Sequence[tuple[int, bytes]]) -> Trace:
+    payloads: dict[str, dict[str, Any]] = {}
+    for codec, body in chunks:
+        for record in json.loads(compression.decompress(body) if codec == compression.ZSTD else body):
+            payloads[record["span_id"]] = record
+    info = _info(row)
+    trace_id = parse_id(info.trace_id, 32)
+    return Trace(info, in_tree_order(_span(trace_id, values, payloads) for values in spans))
+
+
+def _span(trace_id: int, values: Sequence[Any], payloads: dict[str, dict[str, Any]]) -> Span:
+    key, parent, name, span_type, status, start_ns, end_ns = values
+    span_id = int.from_bytes(key, "big")
+    record = payloads.get(format_span_id(span_id), {})
+    span = Span(
+        name, SpanType(span_type), trace_id, span_id, int.from_bytes(parent, "big") if parent else None, start_ns
+    )
+    span.end_time_ns = end_ns
+    span._status = Status(_STATUSES[status], record.get("description"))
+    span._inputs, span._outputs = record.get("inputs"), record.get("outputs")
+    span._attributes = record.get("attributes") or {}
+    span._events = [SpanEvent(*event) for event in record.get("events") or ()] or None
+    span._links = [Link(*link) for link in record.get("links") or ()] or None
+    span._usage = TokenUsage.from_dict(record["usage"]) if "usage" in record else None
+    span._cost = Cost.from_dict(record["cost"]) if "cost" in record else None
+    return span

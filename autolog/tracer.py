@@ -1,0 +1,111 @@
+"""Start spans: find the parent, give ids, and hand each span to whoever collects it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextvars import Token
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.trace import Span as OtelSpan
+from opentelemetry.trace.propagation import _SPAN_KEY
+
+from autolog.context import _SUPPRESS_KEY
+from autolog.guard import guarded
+from autolog.ids import new_span_id, new_trace_id, now_ns
+from autolog.model.span import NO_SPAN, Span, SpanType
+from autolog.model.trace import TraceContext
+
+_get_current = otel_context.get_current
+_UNSET: Any = object()
+
+
+class Tracer:
+    """Start spans and hand them on when they start and when they end."""
+
+    def __init__(
+        self, on_start: Callable[[Span], None], on_end: Callable[[Span], None], experiment: str = "default"
+    ) -> None:
+        self.enabled = True
+        self.experiment = experiment
+        self.last_trace_id: int | None = None
+        self._on_start = on_start
+        self._on_end = on_end
+
+    def start_span(
+        self,
+        name: str,
+        span_type: SpanType = SpanType.UNKNOWN,
+        *,
+        parent: Span | None = None,
+        inputs: Any = _UNSET,
+        attributes: Mapping[str, Any] | None = None,
+        start_time_ns: int | None = None,
+    ) -> Span:
+        """Start a span below `parent`, or below the current span, or as the root of a new trace.
+
+        It is not made current: use it in a `with` block for that, or end it yourself.
+        """
+        current = _get_current()
+        if not self.enabled or current.get(_SUPPRESS_KEY):
+            return NO_SPAN
+        above = parent if parent is not None else current.get(_SPAN_KEY)
+        # The rest of the constructor is plain stores: this is the path of every call.
+        if type(above) is Span:
+            span = Span(name, span_type, above._trace_id, new_span_id(), above._span_id, start_time_ns or now_ns())
+            span._parent = above
+            span._context = above._context
+        else:
+            span = self._start_root(name, span_type, above, start_time_ns)
+        span._on_end = self._on_end
+        if inputs is not _UNSET:
+            span.set_inputs(inputs)
+        if attributes:
+            span.set_attributes(attributes)
+        self._on_start(span)
+        return span
+
+    def _start_root(self, name: str, span_type: SpanType, above: object, start_time_ns: int | None) -> Span:
+        trace_id, parent_id = _remote_parent(above)
+        span = Span(name, span_type, trace_id or new_trace_id(), new_span_id(), parent_id, start_time_ns or now_ns())
+        span._context = TraceContext(self.experiment)
+        with guarded:
+            _apply_ambient(span._context)
+        self.last_trace_id = span._trace_id
+        return span
+
+
+def _remote_parent(above: object) -> tuple[int | None, int | None]:
+    """Return the ids of a current span of another OpenTelemetry library, or of another process."""
+    if isinstance(above, OtelSpan):
+        context = above.get_span_context()
+        if context.is_valid:
+            return context.trace_id, context.span_id
+    return None, None
+
+
+_AMBIENT_KEY = otel_context.create_key("autolog-trace-fields")
+
+
+def with_ambient(**fields: Any) -> Token[Context]:
+    """Set fields of the traces that start from here on; return the token that `context.detach` takes."""
+    above = _get_current().get(_AMBIENT_KEY)
+    merged = dict(above) if isinstance(above, dict) else {}
+    for name, value in fields.items():
+        if value is not None:
+            merged[name] = {**merged.get(name, {}), **value} if isinstance(value, dict) else value
+    return otel_context.attach(otel_context.set_value(_AMBIENT_KEY, merged))
+
+
+def _apply_ambient(context: TraceContext) -> None:
+    fields = _get_current().get(_AMBIENT_KEY)
+    if isinstance(fields, dict):
+        for name, value in fields.items():
+            setattr(context, name, dict(value) if isinstance(value, dict) else value)
+
+
+def current_span() -> Span | None:
+    """Return our current span, or `None`."""
+    span = _get_current().get(_SPAN_KEY)
+    return span if type(span) is Span else None
