@@ -6,7 +6,6 @@ cost grows with the number of containers, not with bytes. `json_bytes` and `stor
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -20,6 +19,7 @@ from autolog.guard import attempt
 _MAX_DEPTH = 64
 _MAX_NODES = 100_000
 _MAX_TEXT = 200
+_NOTHING: list[Any] = []
 _to_builtins = msgspec.to_builtins
 _SHARED = (bytes,)
 _SCALARS = (str, int, float, bool, bytes, type(None))
@@ -65,6 +65,10 @@ def _listed(value: Any) -> list[Any]:
     return list(value)
 
 
+def _pairs(value: dict[Any, Any]) -> list[tuple[Any, Any]]:
+    return list(value.items())
+
+
 def _model_dump(model: Any) -> Any:
     return model.model_dump(by_alias=True, exclude_unset=True, warnings=False)
 
@@ -99,10 +103,10 @@ class _Walk:
     def _container(self, value: Any, depth: int) -> Any:
         # list(...) first: another thread may change the container while it is walked.
         if isinstance(value, dict):
-            items: list[tuple[Any, Any]] = attempt(lambda: list(value.items()), default=[])
+            items = attempt(_pairs, value, default=_NOTHING)
             return {self._key(key): self.copy(item, depth + 1) for key, item in items}
         if isinstance(value, (list, tuple, set, frozenset)):
-            return [self.copy(item, depth + 1) for item in attempt(_listed, value, default=[])]
+            return [self.copy(item, depth + 1) for item in attempt(_listed, value, default=_NOTHING)]
         return attempt(
             lambda: _to_builtins(value, builtin_types=_SHARED, enc_hook=_outline), default=f"<{_name(type(value))}>"
         )
@@ -228,6 +232,8 @@ def media(content: bytes | str, mime: str | None = None) -> dict[str, Any]:
 
     `content` is the bytes themselves or their base64.
     """
+    import hashlib
+
     if isinstance(content, str):
         content = attempt(_decode, content, default=content.encode("utf-8", "replace"))
     described = {"mime": mime, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}

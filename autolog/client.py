@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from autolog.capture import Limits
 from autolog.errors import InvalidQuery, NotFound
 from autolog.ids import format_trace_id
+from autolog.model.span import Span
 from autolog.model.trace import Trace, TraceInfo, TraceState
 from autolog.pipeline import Pipeline, Stats
 from autolog.pricing import Pricing
@@ -22,7 +23,7 @@ from autolog.stores.base import Store, open_store
 from autolog.tracer import Tracer
 
 if TYPE_CHECKING:
-    import pandas
+    import pandas as pd
 
 _MOST = 2**31
 
@@ -37,9 +38,7 @@ class Client:
     def __init__(self, store: str | None = None, settings: Settings | None = None) -> None:
         self.settings = settings or from_environment()
         self._store = self._open(store if store is not None else self.settings.store)
-        self._pipeline = Pipeline(
-            lambda spans: self._store.write(spans), self.settings, Pricing().price if self.settings.cost else None
-        )
+        self._pipeline = Pipeline(self._write, self.settings, Pricing().price if self.settings.cost else None)
         self.tracer = Tracer(self._pipeline.started, self._pipeline.ended, self.settings.experiment)
         self.tracer.enabled = self.settings.tracing is not False
         _clients.add(self)
@@ -47,6 +46,9 @@ class Client:
     def _open(self, address: str | None) -> Store:
         limits = Limits(self.settings.max_string, self.settings.max_payload, self.settings.max_media)
         return open_store(address, limits)
+
+    def _write(self, spans: Sequence[Span]) -> None:
+        self._store.write(spans)  # whichever store is set at the time
 
     # --- the store -------------------------------------------------------------------------------
 
@@ -111,7 +113,7 @@ class Client:
         max_results: int = 100,
         include_spans: bool = True,
         return_type: Literal["pandas", "list"] | None = None,
-    ) -> pandas.DataFrame | list[Trace] | list[TraceInfo]:
+    ) -> pd.DataFrame | list[Trace] | list[TraceInfo]:
         """Return the traces that meet every condition given, newest first.
 
         `since` is included, `until` is not; both are datetimes, or nanoseconds since the epoch. The result is a
@@ -165,10 +167,10 @@ def _is_trace_id(text: object) -> bool:
     return isinstance(text, str) and len(text) == 32 and all(digit in "0123456789abcdef" for digit in text)
 
 
-def _frame(found: Sequence[Trace | TraceInfo]) -> pandas.DataFrame:
-    import pandas
+def _frame(found: Sequence[Trace | TraceInfo]) -> pd.DataFrame:
+    import pandas as pd
 
-    return pandas.DataFrame([_row(trace) for trace in found], columns=list(_row_names(found)))
+    return pd.DataFrame([_row(trace) for trace in found], columns=list(_row_names(found)))
 
 
 _COLUMNS = (

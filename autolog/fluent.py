@@ -18,7 +18,7 @@ from autolog.search.query import Moment
 from autolog.tracer import current_span, with_ambient
 
 if TYPE_CHECKING:
-    import pandas
+    import pandas as pd
 
 
 class Handle:
@@ -182,7 +182,7 @@ def context(
 
 
 def _strings(mapping: Mapping[str, str] | None) -> dict[str, str]:
-    return {str(key): str(value) for key, value in ({} if mapping is None else mapping).items()}
+    return {str(key): str(value) for key, value in (mapping or {}).items()}
 
 
 def set_experiment(name: str) -> None:
@@ -227,7 +227,7 @@ def search_traces(
     max_results: int = 100,
     include_spans: bool = True,
     return_type: Literal["pandas", "list"] | None = None,
-) -> pandas.DataFrame | list[Trace] | list[TraceInfo]:
+) -> pd.DataFrame | list[Trace] | list[TraceInfo]:
     """Return the traces that meet every condition given, newest first; see `Client.search_traces`."""
     return default_client().search_traces(
         status=status, name=name, since=since, until=until, tags=tags, experiment=experiment, run=run, session=session,

@@ -10,8 +10,6 @@ import inspect
 from collections.abc import Callable, Generator
 from typing import Any
 
-import wrapt
-
 from autolog.guard import guarded
 from autolog.tracer import Tracer
 
@@ -140,6 +138,8 @@ def observe(observer: Callable[[Call], Observer], patch: Patch) -> Callable[[Any
         return result
 
     def decorate(function: Any) -> Any:
+        import wrapt  # imports asyncio and more, which `import autolog` does without
+
         # Some libraries hide `async def` behind a plain decorator.
         driver = run_async if inspect.iscoroutinefunction(inspect.unwrap(function)) else run
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar
 
 from autolog.errors import InvalidSetting
@@ -98,6 +97,8 @@ def _resolve(module: str, path: str) -> tuple[Any, str, Any]:
 
 def installed_version(requirement: str) -> str | None:
     """Return the installed version of the distribution that `requirement` names, or `None`."""
+    from importlib.metadata import PackageNotFoundError, version
+
     from packaging.requirements import Requirement
 
     try:

@@ -8,10 +8,7 @@ import sys
 import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any
-
-import wrapt
 
 from autolog.errors import Unavailable, UnknownIntegration
 from autolog.guard import guarded
@@ -77,8 +74,10 @@ class Registry:
             is_hooked = name in self._hooked
             self._hooked.add(name)
         if not is_hooked:
+            import wrapt
+
             # Runs the hook at once where the library is imported already.
-            wrapt.register_post_import_hook(lambda module: self._imported(name), _module(integration))
+            wrapt.register_post_import_hook(lambda _: self._imported(name), _module(integration))
         elif _module(integration) in sys.modules:
             self._imported(name)
 
@@ -138,6 +137,8 @@ _found: dict[str, str] | None = None
 def _places() -> dict[str, str]:
     global _found
     if _found is None:
+        from importlib.metadata import entry_points
+
         _found = {point.name: point.value for point in entry_points(group=GROUP)} | dict(BUNDLED)
     return _found
 

@@ -24,6 +24,7 @@ from autolog.redact import redact_keys
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
+    from typing_extensions import Self
 
     from autolog.model.trace import TraceContext
 
@@ -353,7 +354,7 @@ class Span(otel.Span):
         exception: BaseException,
         attributes: Mapping[str, Any] | None = None,
         timestamp: int | None = None,
-        escaped: bool = False,
+        escaped: bool = False,  # noqa: ARG002 - OpenTelemetry's signature
     ) -> None:
         """Record an exception as an event and as the reason of failure."""
         with guarded:
@@ -411,7 +412,7 @@ class Span(otel.Span):
         """Return its ids as OpenTelemetry knows them."""
         return otel.SpanContext(self._trace_id, self._span_id, is_remote=False, trace_flags=otel.TraceFlags(1))
 
-    def __enter__(self) -> Span:
+    def __enter__(self) -> Self:
         self._token = attach(self)
         return self
 
@@ -513,7 +514,7 @@ class _NoSpan(Span):
     def __init__(self) -> None:
         super().__init__("", SpanType.UNKNOWN, 0, 0)
 
-    def _nothing(self, *args: Any, **kwargs: Any) -> None:
+    def _nothing(self, *_args: Any, **_kwargs: Any) -> None:
         return None
 
     set_inputs = set_outputs = set_attribute = set_attributes = set_usage = set_cost = _nothing
@@ -525,7 +526,7 @@ class _NoSpan(Span):
     def get_span_context(self) -> otel.SpanContext:
         return otel.INVALID_SPAN_CONTEXT
 
-    def __enter__(self) -> Span:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -51,7 +51,7 @@ class TraceQuery:
             state=_state(status),
             since_ns=_nanoseconds("since", since),
             until_ns=_nanoseconds("until", until),
-            tags={str(key): str(value) for key, value in ({} if tags is None else tags).items()},
+            tags={str(key): str(value) for key, value in (tags or {}).items()},
             max_results=max_results,
             **equal,
         )

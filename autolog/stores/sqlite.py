@@ -42,6 +42,7 @@ _BUSY_SECONDS = 5.0
 _DELETE_AT_ONCE = 100
 _MAX_LABEL = 500
 _RAW = 0
+_NEVER = 2**62
 
 
 class SqliteStore:
@@ -89,7 +90,7 @@ class SqliteStore:
         }
         parts: list[bytes] = []
         for name, value in record.items():
-            if value is None or value == [] or value == {}:
+            if value is None or value in ([], {}):
                 continue
             encoded, cut = capture.storable(value, self._limits)
             self.cut += cut
@@ -331,7 +332,7 @@ class _Summary:
     rank: int = 0
     state: int = 0
     name: str = ""
-    start_ns: int = 2**62
+    start_ns: int = _NEVER
     end_ns: int | None = None
     experiment: str = "default"
     run: str | None = None
@@ -485,7 +486,7 @@ def _write_labels(
         tags = json.loads(summary.tags or "{}")
         labels.update((f"tag.{key}"[:_MAX_LABEL], str(value)[:_MAX_LABEL]) for key, value in tags.items())
         connection.execute("DELETE FROM labels WHERE rid = ? AND key LIKE 'tag.%'", (rid,))
-    if summary.start_ns != start_before and start_before != 2**62:
+    if start_before not in (summary.start_ns, _NEVER):
         connection.execute("UPDATE labels SET start_ns = ? WHERE rid = ?", (summary.start_ns, rid))
     rows = [(key, value, summary.start_ns, rid) for key, value in labels]
     connection.executemany("INSERT OR IGNORE INTO labels(key, value, start_ns, rid) VALUES(?, ?, ?, ?)", rows)

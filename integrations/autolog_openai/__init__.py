@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from autolog.instrumentation import Integration
 from autolog.settings import from_environment
 from autolog_openai.observe import observe_request, observe_response, observe_retry
@@ -17,7 +19,7 @@ class OpenAI(Integration):
 
     name = "openai"
     requires = "openai>=1.3,<4"
-    targets = {
+    targets: ClassVar = {
         "openai._base_client:SyncAPIClient.request": observe_request,
         "openai._base_client:AsyncAPIClient.request": observe_request,
         "openai._base_client:SyncAPIClient._process_response": observe_response,
@@ -25,7 +27,12 @@ class OpenAI(Integration):
         "openai._base_client:SyncAPIClient._sleep_for_retry": observe_retry,
         "openai._base_client:AsyncAPIClient._sleep_for_retry": observe_retry,
     }
-    defaults = {"capture_embeddings": False, "capture_user": True, "inject_stream_usage": False, "max_stream": 0}
+    defaults: ClassVar = {
+        "capture_embeddings": False,
+        "capture_user": True,
+        "inject_stream_usage": False,
+        "max_stream": 0,
+    }
 
     def __init__(self) -> None:
         super().__init__()

@@ -93,4 +93,7 @@ def find(method: str, url: str) -> Endpoint | None:
 
 
 def _fits(pattern: tuple[str, ...], parts: list[str]) -> bool:
-    return all(want == part or (want == "*" and part and part not in _NOT_IDS) for want, part in zip(pattern, parts))
+    return all(
+        want == part or (want == "*" and part and part not in _NOT_IDS)
+        for want, part in zip(pattern, parts, strict=True)
+    )

@@ -29,12 +29,11 @@ def events(stream: bytes) -> Iterator[Event]:
     end = 0
     for line in stream.splitlines(keepends=True):
         end += len(line)
-        line = line.rstrip(b"\r\n")
         if line.startswith(b"data:"):
             lines.append(line[5:].strip())
         elif line.startswith(b"event:"):
             name = line[6:].strip().decode("utf-8", "replace")
-        elif not line and lines:
+        elif lines and not line.rstrip():
             yield from _event(name, lines, end)
             name, lines = None, []
     if lines:
@@ -60,7 +59,7 @@ def is_content(event: Event) -> bool:
     data = event.data
     kind = data.get("type") or event.name
     if isinstance(kind, str):
-        return kind.endswith(".delta") or "partial_image" in kind or kind.endswith("_generation.completed")
+        return kind.endswith((".delta", "_generation.completed")) or "partial_image" in kind
     for choice in _dicts(data.get("choices")):
         delta = choice.get("delta") or {}
         if choice.get("text") or any(value for key, value in delta.items() if key != "role"):

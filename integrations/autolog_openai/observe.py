@@ -180,7 +180,8 @@ def _encoding_format(options: Any) -> str | None:
     known = dict(getattr(parser, "keywords", None) or {})
     code = getattr(parser, "__code__", None)
     if code is not None:
-        known.update(zip(code.co_freevars, (cell.cell_contents for cell in parser.__closure__ or ())))
+        cells = (cell.cell_contents for cell in parser.__closure__ or ())
+        known.update(zip(code.co_freevars, cells, strict=True))
     if "encoding_format" in known:
         return known["encoding_format"] if isinstance(known["encoding_format"], str) else None
     body = options.json_data
@@ -303,7 +304,7 @@ def _read_times(watch: ResponseWatch, found: list[merge.Event], span: Span) -> N
 def _time_of(watch: ResponseWatch, offset: int) -> int:
     """Return when the byte before `offset` arrived."""
     seen = 0
-    for piece, time_ns in zip(watch.pieces, watch.times_ns):
+    for piece, time_ns in zip(watch.pieces, watch.times_ns, strict=False):
         seen += len(piece)
         if seen >= offset:
             return time_ns

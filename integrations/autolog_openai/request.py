@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from autolog import Span, semconv
@@ -145,6 +146,10 @@ def _take_parameters(span: Span, body: Body) -> None:
     if isinstance(body.get("prompt"), dict):
         span.set_attribute(semconv.PROMPT_NAME, body["prompt"].get("id"))
         span.set_attribute(semconv.PROMPT_VERSION, body["prompt"].get("version"))
+    _take_conversation(span, body)
+
+
+def _take_conversation(span: Span, body: Body) -> None:
     conversation = body.get("conversation")
     conversation = conversation.get("id") if isinstance(conversation, dict) else conversation
     if isinstance(conversation, str):
@@ -204,5 +209,5 @@ def _describe_file(file: Any) -> dict[str, Any]:
     elif hasattr(content, "fileno"):
         size = os.fstat(content.fileno()).st_size
     path = getattr(content, "name", None)
-    name = name or (os.path.basename(path) if isinstance(path, str) else None)
+    name = name or (Path(path).name if isinstance(path, str) else None)
     return {key: value for key, value in (("name", name), ("bytes", size)) if value is not None}
