@@ -200,7 +200,7 @@ class _Repair:
             self.cut = True
             return "<truncated: too deep>"
         if isinstance(value, dict):
-            return {_clean(str(k)): self.plain(item, str(k), depth + 1) for k, item in value.items()}
+            return {clean_text(str(k)): self.plain(item, str(k), depth + 1) for k, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self.plain(item, key, depth + 1) for item in value]
         return self._text(f"<{_name(type(value))} object>", key)
@@ -214,7 +214,7 @@ class _Repair:
             if key in _MEDIA_KEYS and _BASE64.match(text):
                 self.cut = True
                 return media(text)
-        text = _clean(text)
+        text = clean_text(text)
         if len(text) > self._limits.max_string:
             self.cut = True
             left = len(text) - self._limits.max_string
@@ -222,7 +222,7 @@ class _Repair:
         return text
 
 
-def _clean(text: str) -> str:
+def clean_text(text: str) -> str:
     """Replace lone surrogates, which neither UTF-8 nor a database has."""
     return _SURROGATE.sub("\ufffd", text)
 
@@ -260,5 +260,5 @@ def preview(texts: Iterable[str], length: int = 400) -> str:
     for text in texts:
         line = f"{line} {' '.join(text[: length * 2].split())}".strip()
         if len(line) > length:
-            return _clean(line[: length - 1]) + "…"
-    return _clean(line)
+            return clean_text(line[: length - 1]) + "…"
+    return clean_text(line)

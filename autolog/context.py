@@ -22,8 +22,10 @@ _attach = otel_context.attach
 
 def attach(span: OtelSpan) -> Token[Context]:
     """Make `span` the current one; `detach` takes the token."""
-    # One dict fewer than the API's set_value, on the path of every call.
-    return _attach(Context({**_get_current(), _SPAN_KEY: span}))
+    # Two copies fewer than the API's set_value, on the path of every call.
+    context = Context(_get_current())
+    dict.__setitem__(context, _SPAN_KEY, span)
+    return _attach(context)
 
 
 def detach(token: Token[Context]) -> None:

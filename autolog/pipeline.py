@@ -337,6 +337,8 @@ class Pipeline:
 
 
 def _size(span: Span) -> int:
+    if span._inputs is None and span._outputs is None:
+        return _UNKNOWN_SIZE
     return len(capture.json_bytes([span._inputs, span._outputs])) + _UNKNOWN_SIZE
 
 

@@ -12,7 +12,6 @@ from opentelemetry.trace import Span as OtelSpan
 from opentelemetry.trace.propagation import _SPAN_KEY
 
 from autolog.context import _SUPPRESS_KEY
-from autolog.guard import guarded
 from autolog.ids import new_span_id, new_trace_id, now_ns
 from autolog.model.span import NO_SPAN, Span, SpanType
 from autolog.model.trace import TraceContext
@@ -47,8 +46,10 @@ class Tracer:
 
         It is not made current: use it in a `with` block for that, or end it yourself.
         """
+        if not self.enabled:
+            return NO_SPAN
         current = _get_current()
-        if not self.enabled or current.get(_SUPPRESS_KEY):
+        if current.get(_SUPPRESS_KEY):
             return NO_SPAN
         above = parent if parent is not None else current.get(_SPAN_KEY)
         # The rest of the constructor is plain stores: this is the path of every call.
@@ -58,6 +59,8 @@ class Tracer:
             span._context = above._context
         else:
             span = self._start_root(name, span_type, above, start_time_ns)
+            if _AMBIENT_KEY in current:
+                _apply_ambient(current[_AMBIENT_KEY], span._context)
         span._on_end = self._on_end
         if inputs is not _UNSET:
             span.set_inputs(inputs)
@@ -67,11 +70,9 @@ class Tracer:
         return span
 
     def _start_root(self, name: str, span_type: SpanType, above: object, start_time_ns: int | None) -> Span:
-        trace_id, parent_id = _remote_parent(above)
+        trace_id, parent_id = (None, None) if above is None else _remote_parent(above)
         span = Span(name, span_type, trace_id or new_trace_id(), new_span_id(), parent_id, start_time_ns or now_ns())
         span._context = TraceContext(self.experiment)
-        with guarded:
-            _apply_ambient(span._context)
         self.last_trace_id = span._trace_id
         return span
 
@@ -98,8 +99,7 @@ def with_ambient(**fields: Any) -> Token[Context]:
     return otel_context.attach(otel_context.set_value(_AMBIENT_KEY, merged))
 
 
-def _apply_ambient(context: TraceContext) -> None:
-    fields = _get_current().get(_AMBIENT_KEY)
+def _apply_ambient(fields: object, context: TraceContext | None) -> None:
     if isinstance(fields, dict):
         for name, value in fields.items():
             setattr(context, name, dict(value) if isinstance(value, dict) else value)

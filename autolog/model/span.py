@@ -129,31 +129,26 @@ class Span(otel.Span):
     As a context manager it is the current span inside the block, and ends with it.
     """
 
-    __slots__ = (
-        "_attributes",
-        "_context",
-        "_cost",
-        "_deferred",
-        "_events",
-        "_inputs",
-        "_links",
-        "_on_end",
-        "_outputs",
-        "_parent",
-        "_parent_id",
-        "_span_id",
-        "_status",
-        "_token",
-        "_trace_id",
-        "_usage",
-        "abandon",
-        "counted",
-        "covered",
-        "end_time_ns",
-        "name",
-        "span_type",
-        "start_time_ns",
-    )
+    # Defaults live on the class: a span sets only what it has, which makes starting one cheap.
+    end_time_ns: int | None = None
+    abandon: Callable[[], None] | None = None
+    """Who ends this span when the program exits before it did."""
+    covered: tuple[TokenUsage, Cost] | None = None
+    """Usage and cost below this span that its trace counted already."""
+    counted: tuple[TokenUsage, Cost] | None = None
+    """What this span adds to the totals of its trace, so that nested model calls count once."""
+    _parent: Span | None = None
+    _context: TraceContext | None = None
+    _inputs: Any = None
+    _outputs: Any = None
+    _events: list[SpanEvent] | None = None
+    _links: list[Link] | None = None
+    _status: Status = Status.UNSET
+    _usage: TokenUsage | None = None
+    _cost: Cost | None = None
+    _deferred: list[Callable[[Span], None]] | None = None
+    _on_end: Callable[[Span], None] | None = None
+    _token: Token[Context] | None = None
 
     def __init__(
         self,
@@ -167,29 +162,10 @@ class Span(otel.Span):
         self.name = name
         self.span_type = span_type
         self.start_time_ns = start_time_ns
-        self.end_time_ns: int | None = None
         self._trace_id = trace_id
         self._span_id = span_id
         self._parent_id = parent_id
-        self._parent: Span | None = None
-        self._context: TraceContext | None = None
-        self._inputs: Any = None
-        self._outputs: Any = None
         self._attributes: dict[str, Any] = {}
-        self._events: list[SpanEvent] | None = None
-        self._links: list[Link] | None = None
-        self._status = Status.UNSET
-        self._usage: TokenUsage | None = None
-        self._cost: Cost | None = None
-        self._deferred: list[Callable[[Span], None]] | None = None
-        self._on_end: Callable[[Span], None] | None = None
-        self._token: Token[Context] | None = None
-        self.abandon: Callable[[], None] | None = None
-        """Who ends this span when the program exits before it did."""
-        self.covered: tuple[TokenUsage, Cost] | None = None
-        """Usage and cost below this span that its trace counted already."""
-        self.counted: tuple[TokenUsage, Cost] | None = None
-        """What this span adds to the totals of its trace, so that nested model calls count once."""
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -508,8 +484,6 @@ def _stack(error: BaseException, frames: int = 50) -> str:
 
 class _NoSpan(Span):
     """The span that is given out while tracing is off: takes everything, keeps nothing."""
-
-    __slots__ = ()
 
     def __init__(self) -> None:
         super().__init__("", SpanType.UNKNOWN, 0, 0)

@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 from autolog import capture, semconv
 from autolog.capture import Limits
 from autolog.errors import StoreError
+from autolog.guard import attempt
 from autolog.ids import format_span_id, parse_id
 from autolog.model.message import preview
 from autolog.model.span import Link, Span, SpanEvent, SpanType, Status, StatusCode
@@ -161,40 +162,14 @@ class SqliteStore:
     def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do `work` in one write transaction, waiting for other processes' ones."""
         with self._lock, self._explained():
-            deadline = time.monotonic() + _BUSY_SECONDS
-            while True:
-                connection = self._open(create=True)
-                try:
-                    # Always IMMEDIATE: a transaction that turns into a writing one later fails at once if busy.
-                    connection.execute("BEGIN IMMEDIATE")
-                    try:
-                        result = work(connection)
-                        connection.execute("COMMIT")
-                    except BaseException:
-                        if connection.in_transaction:
-                            connection.execute("ROLLBACK")
-                        raise
-                except sqlite3.OperationalError as error:
-                    if not _is_busy(error) or time.monotonic() > deadline:
-                        raise
-                    # SQLite's own waiting sleeps up to 100 ms and is unfair; a short random one is neither.
-                    time.sleep(random.uniform(0.001, 0.01))
-                else:
-                    return result
+            return _waiting(lambda: _in_transaction(self._open(create=True), work))
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         """Do `work` on the store as it is; `None` where no store was made yet."""
         with self._lock, self._explained():
             if self._connection is None and self.path is not None and not self.path.exists():
                 return None
-            deadline = time.monotonic() + _BUSY_SECONDS
-            while True:
-                try:
-                    return work(self._open(create=False))
-                except sqlite3.OperationalError as error:
-                    if not _is_busy(error) or time.monotonic() > deadline:
-                        raise
-                    time.sleep(random.uniform(0.001, 0.01))
+            return _waiting(lambda: work(self._open(create=False)))
 
     def _open(self, *, create: bool) -> sqlite3.Connection:
         if self._connection is not None:
@@ -227,18 +202,11 @@ class SqliteStore:
             )
         if not tables:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        _waiting(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone())
+        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA journal_size_limit = 67108864")
         if version < migrations.VERSION:
-            _waiting(lambda: connection.execute("BEGIN IMMEDIATE"))
-            try:
-                migrations.migrate(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+            _in_transaction(connection, migrations.migrate)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -294,7 +262,7 @@ def _is_busy(error: BaseException) -> bool:
 
 
 def _waiting(work: Callable[[], T]) -> T:
-    """Do `work`, waiting for another process that is opening the same file."""
+    """Do `work`, again and again while another process holds the file."""
     deadline = time.monotonic() + _BUSY_SECONDS
     while True:
         try:
@@ -302,7 +270,21 @@ def _waiting(work: Callable[[], T]) -> T:
         except sqlite3.OperationalError as error:
             if not _is_busy(error) or time.monotonic() > deadline:
                 raise
+            # SQLite's own waiting sleeps up to 100 ms and is unfair; a short random one is neither.
             time.sleep(random.uniform(0.001, 0.01))
+
+
+def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    # Always IMMEDIATE: a transaction that turns into a writing one later fails at once if another one writes.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result
 
 
 # --- writing a batch -------------------------------------------------------------------------------------
@@ -361,14 +343,14 @@ class _Summary:
             if span.counted is not None:
                 self._count(*span.counted)
         if not self.name:
-            self.name = span.name
+            self.name = _text(span.name)
         rank = 0 if span.parent is not None else 1 if span._parent_id is not None else 2
         if span.trace_context is not None:
             self._take(span.trace_context)
         if rank == 0 or rank < self.rank:
             return
         if rank > self.rank or span.start_time_ns <= self.start_ns:
-            self.name = span.name
+            self.name = _text(span.name)
             self.request = _previewed(span.trace_context, "request_preview", span.inputs) or self.request
         if rank > self.rank:
             self.state, self.end_ns = 0, None
@@ -379,10 +361,10 @@ class _Summary:
             self.response = _previewed(span.trace_context, "response_preview", span.outputs) or self.response
 
     def _take(self, context: TraceContext) -> None:
-        self.experiment = context.experiment
-        self.run = context.run or self.run
-        self.session = context.session or self.session
-        self.user = context.user or self.user
+        self.experiment = _text(context.experiment)
+        self.run = _text(context.run) or self.run
+        self.session = _text(context.session) or self.session
+        self.user = _text(context.user) or self.user
         if context.tags:
             self.tags = _merge(self.tags, context.tags)
         if context.metadata:
@@ -402,7 +384,8 @@ _SELECT_SUMMARY = f"SELECT rid, {', '.join(_Summary.__slots__)} FROM traces WHER
 
 
 def _merge(stored: str | None, added: dict[str, str]) -> str:
-    return json.dumps({**(json.loads(stored) if stored else {}), **added}, sort_keys=True)
+    cleaned = {_text(key): _text(value) for key, value in added.items()}
+    return json.dumps({**(json.loads(stored) if stored else {}), **cleaned}, sort_keys=True)
 
 
 def _total(usage: TokenUsage) -> int | None:
@@ -414,7 +397,7 @@ def _total(usage: TokenUsage) -> int | None:
 
 def _previewed(context: TraceContext | None, name: str, payload: Any) -> str | None:
     given = getattr(context, name) if context is not None else None
-    return given or preview(payload)
+    return _text(given) or preview(payload)
 
 
 def _write_batches(batches: Sequence[_Batch], connection: sqlite3.Connection) -> None:
@@ -493,10 +476,8 @@ def _write_labels(
 
 
 def _text(value: Any) -> Any:
-    """Return text that a database takes: without lone surrogates."""
-    return (
-        value.encode("utf-8", "replace").decode() if isinstance(value, str) else None if value is None else str(value)
-    )
+    """Return text that a database takes."""
+    return None if value is None else capture.clean_text(value if isinstance(value, str) else str(value))
 
 
 def _parts(trace_ids: Sequence[str] | None) -> Iterator[list[bytes] | None]:
@@ -533,9 +514,9 @@ _SELECT_TRACE = f"SELECT {', '.join('t.' + name for name in _TRACE_READ)}"
 
 def _search_sql(query: TraceQuery) -> tuple[str, list[Any]]:
     """Return SQL and its values; every name in it is ours, every value of the user's is bound."""
-    labels = [(f"tag.{key}"[:_MAX_LABEL], value[:_MAX_LABEL]) for key, value in query.tags.items()]
+    labels = [(_text(f"tag.{key}")[:_MAX_LABEL], _text(value)[:_MAX_LABEL]) for key, value in query.tags.items()]
     if query.model is not None:
-        labels.append(("model", query.model[:_MAX_LABEL]))
+        labels.append(("model", _text(query.model)[:_MAX_LABEL]))
     conditions: list[str] = []
     values: list[Any] = []
     tables, start = "traces t", "t.start_ns"
@@ -556,7 +537,7 @@ def _search_sql(query: TraceQuery) -> tuple[str, list[Any]]:
         value = getattr(query, name)
         if value is not None:
             conditions.append(f"t.{name} = ?")
-            values.append(value)
+            values.append(_text(value))
     for comparison, moment in ((">=", query.since_ns), ("<", query.until_ns)):
         if moment is not None:
             conditions.append(f"{start} {comparison} ?")
@@ -594,24 +575,33 @@ def _info(row: Sequence[Any]) -> TraceInfo:
 def _trace(row: Sequence[Any], spans: Sequence[Sequence[Any]], chunks: Sequence[tuple[int, bytes]]) -> Trace:
     payloads: dict[str, dict[str, Any]] = {}
     for codec, body in chunks:
-        for record in json.loads(compression.decompress(body) if codec == compression.ZSTD else body):
+        for record in attempt(_unpacked, codec, body, default=_DAMAGED):
             payloads[record["span_id"]] = record
     info = _info(row)
     trace_id = parse_id(info.trace_id, 32)
     return Trace(info, in_tree_order(_span(trace_id, values, payloads) for values in spans))
 
 
+_NO_RECORD = {"attributes": {semconv.TRUNCATED: "its payload can't be read: the store is damaged"}}
+_DAMAGED: list[dict[str, Any]] = []
+
+
+def _unpacked(codec: int, body: bytes) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = json.loads(compression.decompress(body) if codec == compression.ZSTD else body)
+    return records
+
+
 def _span(trace_id: int, values: Sequence[Any], payloads: dict[str, dict[str, Any]]) -> Span:
     key, parent, name, span_type, status, start_ns, end_ns = values
     span_id = int.from_bytes(key, "big")
-    record = payloads.get(format_span_id(span_id), {})
+    record = payloads.get(format_span_id(span_id), _NO_RECORD)
     span = Span(
         name, SpanType(span_type), trace_id, span_id, int.from_bytes(parent, "big") if parent else None, start_ns
     )
     span.end_time_ns = end_ns
     span._status = Status(_STATUSES[status], record.get("description"))
     span._inputs, span._outputs = record.get("inputs"), record.get("outputs")
-    span._attributes = record.get("attributes") or {}
+    span._attributes = dict(record.get("attributes") or {})
     span._events = [SpanEvent(*event) for event in record.get("events") or ()] or None
     span._links = [Link(*link) for link in record.get("links") or ()] or None
     span._usage = TokenUsage.from_dict(record["usage"]) if "usage" in record else None
