@@ -33,11 +33,10 @@ class Handle:
 
         Raises `Unavailable` where the library is not installed, `InvalidSetting` for an option that it has not.
         """
-        registry.check([self.name])
         if disable or not log_traces:
             registry.turn_off(self.name)
         else:
-            registry.turn_on(self.name, default_client().tracer, options, asked=True)
+            _turn_on([self.name], options, asked=True)
 
     __call__ = autolog
 
@@ -79,15 +78,11 @@ class Autolog:
             for name in chosen:
                 registry.turn_off(name)
             return
-        client = default_client()
         if store is not None:
-            client.set_store(store)
+            set_store(store)
         if experiment is not None:
             set_experiment(experiment)
-        if client.settings.tracing is False:
-            return
-        for name in chosen:
-            registry.turn_on(name, client.tracer, {}, asked=name in names)
+        _turn_on(chosen, {}, asked=bool(names))
 
     def __getattr__(self, name: str) -> Handle:
         if not name.startswith("_") and name in registry.names():
@@ -102,6 +97,14 @@ class Autolog:
 
 
 autolog = Autolog()
+
+
+def _turn_on(names: Sequence[str], options: Mapping[str, Any], *, asked: bool) -> None:
+    client = default_client()
+    if client.settings.tracing is False:
+        return
+    for name in names:
+        registry.turn_on(name, client.tracer, options, asked=asked)
 
 
 def integrations() -> list[IntegrationStatus]:
