@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "venv"
@@ -68,9 +71,9 @@ def wheel(session: nox.Session) -> None:
     folder = session.create_tmp()
     session.run("python", "-m", "hatchling", "build", "-t", "wheel", "-d", folder, silent=True)
     session.install("--no-deps", "--force-reinstall", "--no-index", f"--find-links={folder}", "autolog-tracing")
-    tests = session.env.get("NOX_CURRENT_SESSION") and str(session.invoked_from)
+    program = Path("tests/packaging/use_installed_wheel.py").resolve()
     session.chdir(folder)
-    session.run("python", f"{tests}/tests/packaging/use_installed_wheel.py")
+    session.run("python", "-P" if sys.version_info >= (3, 11) else "-s", str(program))
 
 
 @nox.session(default=False)

@@ -158,10 +158,6 @@ class Client:
         most = _MOST if max_traces is None else max_traces
         return self._store.delete(ids, experiment, query.until_ns, most)
 
-    def renew_after_fork(self) -> None:
-        """In the child of a fork: open the store anew."""
-        self._store.forget_connections()
-
 
 def _is_trace_id(text: object) -> bool:
     return isinstance(text, str) and len(text) == 32 and all(digit in "0123456789abcdef" for digit in text)
@@ -235,12 +231,22 @@ def set_default_client(client: Client | None) -> Client | None:
     return previous
 
 
-def _renew_clients() -> None:
+def _before_fork() -> None:
+    for client in list(_clients):
+        client._store.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for client in list(_clients):
+        client._store.after_fork_in_parent()
+
+
+def _after_fork_in_child() -> None:
     global _lock
     _lock = threading.Lock()
     for client in list(_clients):
-        client.renew_after_fork()
+        client._store.after_fork_in_child()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_renew_clients)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

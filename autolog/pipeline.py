@@ -26,7 +26,7 @@ logger = logging.getLogger("autolog")
 
 # Below this many waiting spans nobody asks how large they are, since that costs time on the traced call.
 _UNMEASURED = 64
-_BATCH = 1_000
+_BATCH = 2_000
 _SHOW_OPEN_AFTER_NS = 300_000_000
 _LONGEST_PAUSE = 30.0
 _UNKNOWN_SIZE = 1_000
@@ -167,12 +167,13 @@ class Pipeline:
         """Write what has ended, and what has been open for long; return whether nothing is left to write."""
         with self._draining:
             correct_drift()
-            while True:
+            # What comes while this runs is left for the next time, or a busy program would never let it end.
+            left = len(self._unwritten) + len(self._queue)
+            while left > 0:
                 batch = self._take()
-                if batch and not self._store(batch):
-                    return False
-                if len(batch) < _BATCH:
-                    break
+                if not batch or not self._store(batch):
+                    return not batch
+                left -= len(batch)
             with guarded:
                 self._show_open(everything=show_open)
             return True

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
 from autolog import autolog
 from autolog.guard import guarded
 from autolog.testing import fresh_client
+
+# What is tested beside the core only where its library is installed.
+OPTIONAL = {"openai": "integrations/openai"}
+MISSING = [name for name in OPTIONAL if importlib.util.find_spec(name) is None]
+collect_ignore = [OPTIONAL[name] for name in MISSING]
+
+
+def pytest_report_header():
+    return [f"not tested here, for it is not installed: {name}" for name in MISSING]
 
 
 @pytest.fixture(autouse=True)

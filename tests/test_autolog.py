@@ -31,7 +31,7 @@ class Greeter:
 
 
 def trace_greet(call):
-    with call.tracer.start_span(f"greet {call.args[0]}") as span:
+    with call.start_span(f"greet {call.args[0]}") as span:
         span.set_outputs((yield))
 
 

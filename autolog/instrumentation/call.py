@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Any
 
 from autolog.guard import guarded
+from autolog.model.span import Span, SpanType
 from autolog.tracer import Tracer
 
 Observer = Generator[None, Any, None]
@@ -19,7 +21,7 @@ Observer = Generator[None, Any, None]
 class Call:
     """One call of an observed function. An observer may replace `args` and `kwargs`, never change them in place."""
 
-    __slots__ = ("_observer", "args", "instance", "kwargs", "options", "tracer")
+    __slots__ = ("_observer", "_span", "args", "instance", "kwargs", "options", "tracer")
 
     def __init__(
         self, tracer: Tracer, options: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -31,6 +33,12 @@ class Call:
         self.args = args
         self.kwargs = kwargs
         self._observer: Observer | None = None
+        self._span: Span | None = None
+
+    def start_span(self, name: str, span_type: SpanType = SpanType.UNKNOWN, **details: Any) -> Span:
+        """Start the span of this call, see `Tracer.start_span`. Should the observer fail, the span ends all the same."""
+        self._span = self.tracer.start_span(name, span_type, **details)
+        return self._span
 
     def begin(self, observer: Callable[[Call], Observer]) -> bool:
         """Run the observer up to its yield; return whether it is interested."""
@@ -39,29 +47,41 @@ class Call:
             for _ in generator:
                 self._observer = generator
                 return True
+            return False
+        self._end()
         return False
 
     def finish(self, result: Any) -> None:
         """Tell the observer what the call returned."""
         with guarded:
-            try:
+            with suppress(StopIteration):
                 self._observer.send(result)  # type: ignore[union-attr]
-            except StopIteration:
-                return
+            return
+        self._end()
 
     def fail(self, error: BaseException) -> None:
         """Tell the observer what the call raised; the exception itself is left as it is."""
         traceback, context = error.__traceback__, error.__context__
         with guarded:
-            try:
-                self._observer.throw(error)  # type: ignore[union-attr]
-            except StopIteration:
-                pass
-            except BaseException as raised:
-                if raised is not error:
-                    raise
+            self._throw(error)
+        if self._span is not None and self._span.is_recording():
+            self._end()
         # The observer's frames are none of the program's business.
         error.__traceback__, error.__context__ = traceback, context
+
+    def _throw(self, error: BaseException) -> None:
+        try:
+            self._observer.throw(error)  # type: ignore[union-attr]
+        except StopIteration:
+            pass
+        except BaseException as raised:
+            if raised is not error:
+                raise
+
+    def _end(self) -> None:
+        with guarded:
+            if self._span is not None:
+                self._span.end()
 
 
 class Patch:

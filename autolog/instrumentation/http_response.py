@@ -113,7 +113,8 @@ class ResponseWatch:
     def _read(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         try:
             for piece in pieces:
-                self.saw(piece)
+                with guarded:
+                    self.saw(piece)
                 yield piece if self._edit is None else self._edited(piece)
         except GeneratorExit:
             raise
@@ -127,7 +128,8 @@ class ResponseWatch:
     async def _aread(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         try:
             async for piece in pieces:
-                self.saw(piece)
+                with guarded:
+                    self.saw(piece)
                 yield piece if self._edit is None else self._edited(piece)
         except GeneratorExit:
             raise

@@ -39,8 +39,14 @@ class Store(Protocol):
     def close(self) -> None:
         """Let go of files and connections; a later call opens them again."""
 
-    def forget_connections(self) -> None:
-        """In the child of a fork: let go of what belongs to the parent."""
+    def before_fork(self) -> None:
+        """Come to rest: no thread may be inside a library whose locks a child would inherit."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+
+    def after_fork_in_child(self) -> None:
+        """Let go of what belongs to the parent."""
 
 
 def default_path() -> Path:

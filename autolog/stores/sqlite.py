@@ -43,6 +43,7 @@ _BUSY_SECONDS = 5.0
 _DELETE_AT_ONCE = 100
 _MAX_LABEL = 500
 _RAW = 0
+_WORTH_PACKING = 200
 _NEVER = 2**62
 
 
@@ -56,6 +57,7 @@ class SqliteStore:
         self._limits = limits
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._is_held = False
         self._left_behind: list[sqlite3.Connection] = []
 
     # --- writing ---------------------------------------------------------------------------------
@@ -73,8 +75,9 @@ class SqliteStore:
         latest = {span._span_id: span for span in spans}
         records = b",".join(self._record(span) for span in latest.values())
         body = b"[" + records + b"]"
-        packed = compression.compress(body)
-        codec, body = (compression.ZSTD, packed) if len(packed) < len(body) else (_RAW, body)
+        codec = _RAW
+        if len(body) > _WORTH_PACKING:
+            codec, body = compression.ZSTD, compression.compress(body)
         return _Batch(trace_id.to_bytes(16, "big"), list(latest.values()), codec, body)
 
     def _record(self, span: Span) -> bytes:
@@ -152,8 +155,17 @@ class SqliteStore:
                 self._connection.close()
                 self._connection = None
 
-    def forget_connections(self) -> None:
-        """In the child of a fork: let go of the parent's connection without closing it, as SQLite asks."""
+    def before_fork(self) -> None:
+        """Wait until no thread is inside SQLite, whose own locks a child would inherit held for ever."""
+        self._is_held = self._lock.acquire(timeout=_BUSY_SECONDS)
+
+    def after_fork_in_parent(self) -> None:
+        """Let threads use SQLite again."""
+        if self._is_held:
+            self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Let go of the parent's connection without closing it, as SQLite asks."""
         self._lock = threading.RLock()
         if self._connection is not None and self.path is not None:
             self._left_behind.append(self._connection)
@@ -289,22 +301,13 @@ def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Conn
 
 # --- writing a batch -------------------------------------------------------------------------------------
 
-_TRACE_COLUMNS = (
-    "trace_id, rank, state, name, start_ns, end_ns, experiment, run, session, user, request, response, "
-    "spans, errors, usage, total_tokens, cost_input, cost_output, cost_total, tags, metadata"
-)
-_INSERT_TRACE = f"INSERT INTO traces({_TRACE_COLUMNS}) VALUES({','.join('?' * 21)})"
 _SPAN_COLUMNS = (
     "rid", "span_id", "parent_id", "name", "type", "status", "start_ns", "end_ns", "model", "provider",
     "input_tokens", "output_tokens", "cost", "error_type",
 )  # fmt: skip
 _SPAN_READ = _SPAN_COLUMNS[1:8]
-_WRITE_SPAN = f"INSERT OR REPLACE INTO spans({', '.join(_SPAN_COLUMNS)}) VALUES({','.join('?' * len(_SPAN_COLUMNS))})"
-_UPDATE_TRACE = """
-UPDATE traces SET rank = ?, state = ?, name = ?, start_ns = ?, end_ns = ?, experiment = ?, run = ?, session = ?,
-user = ?, request = ?, response = ?, spans = ?, errors = ?, usage = ?, total_tokens = ?, cost_input = ?,
-cost_output = ?, cost_total = ?, tags = ?, metadata = ? WHERE rid = ?
-"""
+# SQLite takes 32,766 values in one statement.
+_VALUES_AT_ONCE = 30_000
 
 
 @dataclass(slots=True)
@@ -380,7 +383,8 @@ class _Summary:
             self.cost_total = (self.cost_total or 0) + cost.total
 
 
-_SELECT_SUMMARY = f"SELECT rid, {', '.join(_Summary.__slots__)} FROM traces WHERE trace_id = ?"
+_TRACE_COLUMNS = ("rid", "trace_id", *_Summary.__slots__)
+_UPDATE_TRACE = f"UPDATE traces SET {', '.join(f'{name} = ?' for name in _Summary.__slots__)} WHERE rid = ?"
 
 
 def _merge(stored: str | None, added: dict[str, str]) -> str:
@@ -401,50 +405,82 @@ def _previewed(context: TraceContext | None, name: str, payload: Any) -> str | N
 
 
 def _write_batches(batches: Sequence[_Batch], connection: sqlite3.Connection) -> None:
+    """Write everything in few statements: each one lets go of the interpreter lock, which a busy program then keeps."""
+    stored = _stored_traces(connection, [batch.trace_id for batch in batches])
+    last = connection.execute("SELECT max(rid) FROM traces").fetchone()[0] or 0
+    traces: list[tuple[Any, ...]] = []
+    spans: list[tuple[Any, ...]] = []
+    payloads: list[tuple[Any, ...]] = []
+    labels: list[tuple[Any, ...]] = []
     for batch in batches:
-        _write_batch(connection, batch)
+        known = stored.get(batch.trace_id)
+        if known is None:
+            last += 1
+            rid, summary, ends = last, _Summary(), _NO_SPANS
+        else:
+            rid, summary = known
+            ends = _stored_ends(connection, rid, batch.spans)
+        before = (summary.start_ns, summary.tags)
+        for span in batch.spans:
+            key = _key(span)
+            is_ended = span.end_time_ns is not None
+            is_known_as_ended = ends.get(key) is not None
+            summary.add(span, is_new=key not in ends, newly_ended=is_ended and not is_known_as_ended)
+            # An open span that arrives after its end, from a slower batch, must not undo it.
+            if is_ended or not is_known_as_ended:
+                spans.append(_span_values(rid, span))
+        if known is None:
+            traces.append((rid, batch.trace_id, *summary.values()))
+        else:
+            connection.execute(_UPDATE_TRACE, (*summary.values(), rid))
+            _move_labels(connection, rid, summary, before)
+        payloads.append((rid, batch.codec, batch.body))
+        labels.extend((key, value, summary.start_ns, rid) for key, value in _labels(summary, before, batch.spans))
+    _insert(connection, "INSERT INTO traces", _TRACE_COLUMNS, traces)
+    _insert(connection, "INSERT OR REPLACE INTO spans", _SPAN_COLUMNS, spans)
+    _insert(connection, "INSERT INTO payloads", ("rid", "codec", "body"), payloads)
+    _insert(connection, "INSERT OR IGNORE INTO labels", ("key", "value", "start_ns", "rid"), labels)
 
 
-def _write_batch(connection: sqlite3.Connection, batch: _Batch) -> None:
-    row = connection.execute(_SELECT_SUMMARY, (batch.trace_id,)).fetchone()
-    summary = _Summary(*row[1:]) if row else _Summary()
-    stored: dict[bytes, int | None] = {}
-    if row:
-        keys = [span._span_id.to_bytes(8, "big") for span in batch.spans]
-        stored = _ends(connection, row[0], keys)
-    before = (summary.start_ns, summary.tags)
-    for span in batch.spans:
-        key = span._span_id.to_bytes(8, "big")
-        is_ended = span.end_time_ns is not None
-        summary.add(span, is_new=key not in stored, newly_ended=is_ended and stored.get(key) is None)
-    if row:
-        rid = row[0]
-        connection.execute(_UPDATE_TRACE, (*summary.values(), rid))
-    else:
-        inserted = connection.execute(_INSERT_TRACE, (batch.trace_id, *summary.values()))
-        rid = inserted.lastrowid
-    # An open span that arrives after its end, from a slower batch, must not undo it.
-    fresh = [s for s in batch.spans if s.end_time_ns is not None or stored.get(s._span_id.to_bytes(8, "big")) is None]
-    connection.executemany(_WRITE_SPAN, [_span_values(rid, span) for span in fresh])
-    connection.execute("INSERT INTO payloads(rid, codec, body) VALUES(?, ?, ?)", (rid, batch.codec, batch.body))
-    _write_labels(connection, rid, summary, before, batch.spans)
+def _insert(connection: sqlite3.Connection, into: str, columns: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
+    row_marks = f"({','.join('?' * len(columns))})"
+    at_once = _VALUES_AT_ONCE // len(columns)
+    for start in range(0, len(rows), at_once):
+        part = rows[start : start + at_once]
+        sql = f"{into}({', '.join(columns)}) VALUES {','.join([row_marks] * len(part))}"
+        connection.execute(sql, [value for row in part for value in row])
 
 
-def _ends(connection: sqlite3.Connection, rid: int, keys: Sequence[bytes]) -> dict[bytes, int | None]:
+def _stored_traces(connection: sqlite3.Connection, trace_ids: Sequence[bytes]) -> dict[bytes, tuple[int, _Summary]]:
+    found: dict[bytes, tuple[int, _Summary]] = {}
+    for start in range(0, len(trace_ids), _VALUES_AT_ONCE):
+        part = trace_ids[start : start + _VALUES_AT_ONCE]
+        sql = f"SELECT {', '.join(_TRACE_COLUMNS)} FROM traces WHERE trace_id IN ({','.join('?' * len(part))})"
+        found.update((row[1], (row[0], _Summary(*row[2:]))) for row in connection.execute(sql, part))
+    return found
+
+
+_NO_SPANS: dict[bytes, int | None] = {}
+
+
+def _stored_ends(connection: sqlite3.Connection, rid: int, spans: Sequence[Span]) -> dict[bytes, int | None]:
     found: dict[bytes, int | None] = {}
-    for start in range(0, len(keys), 500):
-        part = keys[start : start + 500]
-        marks = ",".join("?" * len(part))
-        sql = f"SELECT span_id, end_ns FROM spans WHERE rid = ? AND span_id IN ({marks})"
+    for start in range(0, len(spans), _VALUES_AT_ONCE):
+        part = [_key(span) for span in spans[start : start + _VALUES_AT_ONCE]]
+        sql = f"SELECT span_id, end_ns FROM spans WHERE rid = ? AND span_id IN ({','.join('?' * len(part))})"
         found.update(connection.execute(sql, (rid, *part)))
     return found
+
+
+def _key(span: Span) -> bytes:
+    return span._span_id.to_bytes(8, "big")
 
 
 def _span_values(rid: int, span: Span) -> tuple[Any, ...]:
     usage = span.usage
     return (
         rid,
-        span._span_id.to_bytes(8, "big"),
+        _key(span),
         None if span._parent_id is None else span._parent_id.to_bytes(8, "big"),
         _text(span.name),
         str(span.span_type),
@@ -460,19 +496,20 @@ def _span_values(rid: int, span: Span) -> tuple[Any, ...]:
     )
 
 
-def _write_labels(
-    connection: sqlite3.Connection, rid: int, summary: _Summary, before: tuple[int, str | None], spans: Sequence[Span]
-) -> None:
-    start_before, tags_before = before
+def _labels(summary: _Summary, before: tuple[int, str | None], spans: Sequence[Span]) -> set[tuple[str, str]]:
+    """Return what the trace is to be found by, as far as it may not be stored yet."""
     labels = {("model", _text(span.model)[:_MAX_LABEL]) for span in spans if span.model}
-    if summary.tags != tags_before or (summary.tags and summary.start_ns != start_before):
-        tags = json.loads(summary.tags or "{}")
-        labels.update((f"tag.{key}"[:_MAX_LABEL], str(value)[:_MAX_LABEL]) for key, value in tags.items())
+    if summary.tags != before[1]:
+        tags: dict[str, str] = json.loads(summary.tags or "{}")
+        labels.update((f"tag.{key}"[:_MAX_LABEL], value[:_MAX_LABEL]) for key, value in tags.items())
+    return labels
+
+
+def _move_labels(connection: sqlite3.Connection, rid: int, summary: _Summary, before: tuple[int, str | None]) -> None:
+    if summary.tags != before[1]:
         connection.execute("DELETE FROM labels WHERE rid = ? AND key LIKE 'tag.%'", (rid,))
-    if start_before not in (summary.start_ns, _NEVER):
+    if summary.start_ns != before[0]:
         connection.execute("UPDATE labels SET start_ns = ? WHERE rid = ?", (summary.start_ns, rid))
-    rows = [(key, value, summary.start_ns, rid) for key, value in labels]
-    connection.executemany("INSERT OR IGNORE INTO labels(key, value, start_ns, rid) VALUES(?, ?, ?, ?)", rows)
 
 
 def _text(value: Any) -> Any:
@@ -508,8 +545,7 @@ def _delete(
 
 # --- reading ---------------------------------------------------------------------------------------------
 
-_TRACE_READ = ("rid", "trace_id", *_Summary.__slots__)
-_SELECT_TRACE = f"SELECT {', '.join('t.' + name for name in _TRACE_READ)}"
+_SELECT_TRACE = f"SELECT {', '.join('t.' + name for name in _TRACE_COLUMNS)}"
 
 
 def _search_sql(query: TraceQuery) -> tuple[str, list[Any]]:
@@ -549,7 +585,7 @@ def _search_sql(query: TraceQuery) -> tuple[str, list[Any]]:
 
 
 def _info(row: Sequence[Any]) -> TraceInfo:
-    fields = dict(zip(_TRACE_READ, row, strict=True))
+    fields = dict(zip(_TRACE_COLUMNS, row, strict=True))
     cost = fields["cost_total"]
     return TraceInfo(
         trace_id=fields["trace_id"].hex(),

@@ -77,12 +77,14 @@ class Recording:
 
     def _stream_ended(self, watch: ResponseWatch) -> None:
         span = self.span
-        if watch.error is not None:
-            span.record_exception(watch.error)
-            span.set_attribute(semconv.ERROR_CODE, getattr(watch.error, "code", None))
-        span.defer(partial(_read_stream, self, watch))
-        was_read = watch.last_ns is not None and not watch.exhausted and watch.error is None
-        span.end(watch.last_ns if was_read else now_ns())
+        try:
+            if watch.error is not None:
+                span.record_exception(watch.error)
+                span.set_attribute(semconv.ERROR_CODE, getattr(watch.error, "code", None))
+            span.defer(partial(_read_stream, self, watch))
+        finally:
+            was_left = watch.last_ns is not None and not watch.exhausted and watch.error is None
+            span.end(watch.last_ns if was_left else None)
 
 
 _current: ContextVar[Recording | None] = ContextVar("autolog_openai", default=None)
@@ -96,7 +98,7 @@ def observe_request(call: Call) -> Observer:
         return
     model = _model(options)
     name = f"{endpoint.operation} {model}" if model else endpoint.operation
-    span = call.tracer.start_span(name, endpoint.span_type)
+    span = call.start_span(name, endpoint.span_type)
     if span is NO_SPAN:
         return
     settings = call.options.options
