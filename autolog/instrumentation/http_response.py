@@ -57,6 +57,8 @@ class ResponseWatch:
         self._edit = edit
         self._sdk = sdk
         self._on_end = on_end
+        self._is_reading = False
+        self._handled = sys.exc_info()[1]
         self._response = weakref.ref(response)
         self._finalizer = weakref.finalize(response, self._abandon)
         self._finalizer.atexit = False
@@ -96,10 +98,11 @@ class ResponseWatch:
             return self._aread(kind.aiter_bytes(reference(), *args, **kwargs))
 
         def close() -> None:
+            raised = sys.exc_info()[1]
             try:
                 kind.close(reference())
             finally:
-                self._closed(sys.exc_info()[1])
+                self._closed(raised)
 
         async def aclose() -> None:
             raised = sys.exc_info()[1]
@@ -111,34 +114,49 @@ class ResponseWatch:
         vars(response).update(iter_bytes=iter_bytes, aiter_bytes=aiter_bytes, close=close, aclose=aclose)
 
     def _read(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        self._begin_reading()
         try:
             for piece in pieces:
-                with guarded:
-                    self.saw(piece)
-                yield piece if self._edit is None else self._edited(piece)
-        except GeneratorExit:
-            raise
+                yield self._passed_on(piece)
+                self._begin_reading()
         except BaseException as error:
-            self.error = error
+            self._note(error)
             raise
+        self._is_reading = False
         self.exhausted = True
         if self._edit is not None:
             yield self._edited(b"")
 
     async def _aread(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        self._begin_reading()
         try:
             async for piece in pieces:
-                with guarded:
-                    self.saw(piece)
-                yield piece if self._edit is None else self._edited(piece)
-        except GeneratorExit:
-            raise
+                yield self._passed_on(piece)
+                self._begin_reading()
         except BaseException as error:
-            self.error = error
+            self._note(error)
             raise
+        self._is_reading = False
         self.exhausted = True
         if self._edit is not None:
             yield self._edited(b"")
+
+    def _begin_reading(self) -> None:
+        self._is_reading = True
+        self._handled = sys.exc_info()[1]
+
+    def _passed_on(self, piece: bytes) -> bytes:
+        self._is_reading = False
+        with guarded:
+            self.saw(piece)
+        return piece if self._edit is None else self._edited(piece)
+
+    def _note(self, error: BaseException) -> None:
+        # The transport failed. The end is noted when the response is closed, which the SDK does while its own
+        # exception, the one that the program sees, is on its way.
+        if self._is_reading:
+            self.error = error
+        self._is_reading = False
 
     def saw(self, piece: bytes) -> None:
         """Note a piece of the body that arrived now."""
@@ -166,12 +184,18 @@ class ResponseWatch:
 
     def _closed(self, raised: BaseException | None) -> None:
         with guarded:
-            if raised is not None and not isinstance(raised, (GeneratorExit, StopIteration, StopAsyncIteration)):
-                if self.error is not None or self._from_sdk(raised):
-                    self.error = raised  # as the program sees it: the SDK wraps what its transport raised
-                else:
-                    self.consumer_error = raised
-        self.finish()
+            if raised is self._handled or isinstance(raised, (GeneratorExit, StopIteration, StopAsyncIteration)):
+                raised = None  # no failure, or one that the program was dealing with before
+            if self._is_reading:
+                # The transport closes by itself: at the end, or because it failed, of which more is to come.
+                self.exhausted = raised is None
+                self.error = raised
+            elif raised is not None and (self.error is not None or self._from_sdk(raised)):
+                self.error = raised  # as the program sees it: the SDK wraps what its transport raised
+            elif raised is not None:
+                self.consumer_error = raised
+        if not self._is_reading or self.error is None:
+            self.finish()
 
     def _from_sdk(self, error: BaseException) -> bool:
         """Whether the exception is passing through the SDK's own frames, not the program's `with` block."""

@@ -91,7 +91,7 @@ def chat(found: list[Event]) -> Body:
         chunk = event.data
         _head(body, chunk)
         for part in _dicts(chunk.get("choices")):
-            choice = choices.setdefault(part.get("index", 0), {"index": part.get("index", 0), "message": {}})
+            choice = choices.setdefault(_index(part), {"index": _index(part), "message": {}})
             _add(choice["message"], part.get("delta") or {})
             if part.get("finish_reason"):
                 choice["finish_reason"] = part["finish_reason"]
@@ -110,7 +110,7 @@ def completion(found: list[Event]) -> Body:
     for event in found:
         _head(body, event.data)
         for part in _dicts(event.data.get("choices")):
-            index = part.get("index", 0)
+            index = _index(part)
             choice = choices.setdefault(index, {"index": index, "text": "", "finish_reason": None})
             choice["text"] += part.get("text") or ""
             choice["finish_reason"] = part.get("finish_reason") or choice["finish_reason"]
@@ -177,7 +177,7 @@ def response(found: list[Event]) -> Body:
         data = event.data
         if isinstance(data.get("response"), dict):
             body = dict(data["response"])
-        index = data.get("output_index", 0)
+        index = _index(data, "output_index")
         if isinstance(data.get("item"), dict):
             items[index] = dict(data["item"])
         elif isinstance(data.get("delta"), str):
@@ -191,7 +191,7 @@ def _add_delta(item: Body, data: Body) -> None:
     kind = data.get("type", "")
     if "output_text" in kind or "refusal" in kind or "reasoning" in kind:
         name = "summary" if "summary" in kind else "content"
-        position = data.get("summary_index" if name == "summary" else "content_index", 0)
+        position = _index(data, "summary_index" if name == "summary" else "content_index")
         parts = item[name] = list(item.get(name) or [])
         while len(parts) <= position:
             parts.append({"type": kind.removeprefix("response.").removesuffix(".delta")})
@@ -247,6 +247,11 @@ def run(found: list[Event]) -> Body:
     if text:
         body["output_text"] = text
     return body
+
+
+def _index(part: Body, name: str = "index") -> int:
+    index = part.get(name)
+    return index if isinstance(index, int) else 0
 
 
 def _dicts(value: Any) -> list[Body]:

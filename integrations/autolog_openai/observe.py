@@ -69,7 +69,9 @@ class Recording:
 
     def _watch(self, response: Any) -> None:
         span = self.span
-        span.defer(partial(_read_head, self, response))
+        # Not the response itself: it must end when the program lets go of it.
+        span.defer(partial(_read_head, self, response.status_code, response.headers))
+        self.response = None
         watch = ResponseWatch(
             response, self._stream_ended, sdk="openai", keep=self.options["max_stream"], edit=self.edit
         )
@@ -209,16 +211,15 @@ def _response_of(result: Any) -> Any:
 # --- on the worker ---------------------------------------------------------------------------------------
 
 
-def _read_head(recording: Recording, response: Any, span: Span) -> None:
-    headers = response.headers
-    span.set_attribute(semconv.HTTP_STATUS, response.status_code)
+def _read_head(recording: Recording, status: int, headers: Any, span: Span) -> None:
+    span.set_attribute(semconv.HTTP_STATUS, status)
     span.set_attribute(semconv.REQUEST_ID, headers.get("x-request-id") or headers.get("apim-request-id"))
     if recording.retries:
         span.set_attribute(semconv.HTTP_RESEND_COUNT, recording.retries)
 
 
 def _read_answer(recording: Recording, response: Any, content: bytes, span: Span) -> None:
-    _read_head(recording, response, span)
+    _read_head(recording, response.status_code, response.headers, span)
     _read_body(recording, content, response.headers.get("content-type", ""), span)
     tokens = span.usage.output_tokens if span.usage else None
     if tokens and span.duration_ns:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from autolog import Span, semconv
+from autolog.guard import attempt
 from autolog.redact import REDACTED, is_secret_name
 from autolog_openai.endpoints import Endpoint
 
@@ -207,7 +208,7 @@ def _describe_file(file: Any) -> dict[str, Any]:
     elif hasattr(content, "getbuffer"):
         size = content.getbuffer().nbytes
     elif hasattr(content, "fileno"):
-        size = os.fstat(content.fileno()).st_size
+        size = attempt(lambda: os.fstat(content.fileno()).st_size, default=None)
     path = getattr(content, "name", None)
     name = name or (Path(path).name if isinstance(path, str) else None)
     return {key: value for key, value in (("name", name), ("bytes", size)) if value is not None}
