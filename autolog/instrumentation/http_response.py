@@ -15,6 +15,7 @@ from typing import Any
 
 from autolog.guard import guarded
 from autolog.ids import now_ns
+from autolog.model.span import Span
 
 _HOOKED = ("iter_bytes", "aiter_bytes", "close", "aclose")
 _TIMED_PIECES = 256
@@ -23,9 +24,10 @@ Filter = Callable[[bytes], bytes]
 
 
 class ResponseWatch:
-    """What was seen of one response; tells `on_end` once when it is over.
+    """What was seen of one response. When it is over, `on_end` is told, once, and the span ends.
 
-    `sdk` is the package whose frames mean that an exception came from reading, not from the program's own code.
+    `readers` are the SDK's modules that read streams: an exception with a frame of theirs came from reading, any
+    other from the program's own code.
     `keep` is how many bytes are kept to put the answer together; of what comes after them only the last megabyte is.
     `edit` may change what the program reads: it is given each piece, and `b""` at the end.
     """
@@ -33,9 +35,10 @@ class ResponseWatch:
     def __init__(
         self,
         response: Any,
+        span: Span,
         on_end: Callable[[ResponseWatch], None],
         *,
-        sdk: str,
+        readers: tuple[str, ...],
         keep: int,
         edit: Filter | None = None,
     ) -> None:
@@ -55,7 +58,8 @@ class ResponseWatch:
         self._tail: deque[bytes] = deque()
         self._tail_size = 0
         self._edit = edit
-        self._sdk = sdk
+        self._readers = readers
+        self._span = span
         self._on_end = on_end
         self._is_reading = False
         self._handled = sys.exc_info()[1]
@@ -83,31 +87,33 @@ class ResponseWatch:
                 vars(response).pop(name, None)
         with guarded:
             self._on_end(self)
+        with guarded:
+            was_left = self.last_ns is not None and not self.exhausted and self.error is None
+            self._span.end(self.last_ns if was_left else None)
 
     def _abandon(self) -> None:
         self.finish()
 
     def _hook(self, response: Any) -> None:
-        # Weakly, or each response would keep itself alive until a garbage collection.
-        kind, reference = type(response), self._response
+        read, aread, close_, aclose_ = (getattr(response, name) for name in _HOOKED)
 
         def iter_bytes(*args: Any, **kwargs: Any) -> Iterator[bytes]:
-            return self._read(kind.iter_bytes(reference(), *args, **kwargs))
+            return self._read(read(*args, **kwargs))
 
         def aiter_bytes(*args: Any, **kwargs: Any) -> AsyncIterator[bytes]:
-            return self._aread(kind.aiter_bytes(reference(), *args, **kwargs))
+            return self._aread(aread(*args, **kwargs))
 
         def close() -> None:
             raised = sys.exc_info()[1]
             try:
-                kind.close(reference())
+                close_()
             finally:
                 self._closed(raised)
 
         async def aclose() -> None:
             raised = sys.exc_info()[1]
             try:
-                await kind.aclose(reference())
+                await aclose_()
             finally:
                 self._closed(raised)
 
@@ -190,15 +196,19 @@ class ResponseWatch:
                 # The transport closes by itself: at the end, or because it failed, of which more is to come.
                 self.exhausted = raised is None
                 self.error = raised
-            elif raised is not None and (self.error is not None or self._from_sdk(raised)):
+            elif raised is not None and (self.error is not None or self._is_from_reading(raised)):
                 self.error = raised  # as the program sees it: the SDK wraps what its transport raised
             elif raised is not None:
                 self.consumer_error = raised
         if not self._is_reading or self.error is None:
             self.finish()
 
-    def _from_sdk(self, error: BaseException) -> bool:
-        """Whether the exception is passing through the SDK's own frames, not the program's `with` block."""
+    def _is_from_reading(self, error: BaseException) -> bool:
+        """Whether the exception passed through the SDK's reading of a stream."""
         traceback = error.__traceback__
-        module = traceback.tb_frame.f_globals.get("__name__", "") if traceback is not None else ""
-        return module == self._sdk or module.startswith(f"{self._sdk}.")
+        while traceback is not None:
+            module = traceback.tb_frame.f_globals.get("__name__", "")
+            if module.startswith(self._readers):
+                return True
+            traceback = traceback.tb_next
+        return False

@@ -45,11 +45,12 @@ class Integration:
 
     def configure(self, options: Mapping[str, Any]) -> None:
         """Set options; raise `InvalidSetting` for one that there is not."""
-        for name, value in options.items():
+        for name in options:
             if name not in self.defaults:
                 known = ", ".join(sorted(self.defaults)) or "none"
                 raise InvalidSetting(f"{self.name} has no option {name!r}; there are: {known}")
-            self.options[name] = value
+        # A new dict: calls that run keep the options that they began with.
+        self.options = {**self.options, **options}
 
     @property
     def is_installed(self) -> bool:

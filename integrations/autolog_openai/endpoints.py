@@ -52,6 +52,8 @@ _EXACT: Mapping[tuple[str, str], Endpoint] = {
     ("post", "/moderations"): Endpoint("moderation", SpanType.GUARDRAIL, read.plain),
     ("post", "/decisions"): Endpoint("decisions", SpanType.LLM, read.plain),
     ("post", "/videos"): _VIDEO,
+    ("post", "/videos/edits"): _VIDEO,
+    ("post", "/videos/extensions"): _VIDEO,
     ("post", "/batches"): Endpoint("create_batch", SpanType.TASK, read.plain),
     ("post", "/fine_tuning/jobs"): Endpoint("create_fine_tuning_job", SpanType.TASK, read.plain),
     ("post", "/threads/runs"): _RUN,
@@ -75,21 +77,27 @@ _WITH_IDS: Mapping[tuple[str, ...], Endpoint] = {
 _NOT_IDS = frozenset({"input_tokens", "compact"})
 
 
-def find(method: str, url: str) -> Endpoint | None:
-    """Return what a request is traced as, or `None`. `url` is the path below the base URL."""
+def find(method: str, url: str, client: Any) -> Endpoint | None:
+    """Return what a request is traced as, or `None`. `url` is the path below the client's base URL, or a whole one."""
     method = method.lower()
     found = _EXACT.get((method, url))
     if found is not None:
         return found
-    path = url.partition("?")[0].rstrip("/")
-    found = _EXACT.get((method, path))
+    path = _path(url, client)
+    found = _EXACT.get((method, f"/{path}"))
     if found is not None:
         return found
-    parts = path.strip("/").split("/")
+    parts = path.split("/")
     for pattern, endpoint in _WITH_IDS.items():
         if pattern[0] == method and len(parts) == len(pattern) - 1 and _fits(pattern[1:], parts):
             return endpoint
     return None
+
+
+def _path(url: str, client: Any) -> str:
+    path = url.partition("?")[0].strip("/")
+    base = str(getattr(client, "_base_url", "")).strip("/")
+    return path.removeprefix(f"{base}/") if "://" in path else path
 
 
 def _fits(pattern: tuple[str, ...], parts: list[str]) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from functools import partial
 from typing import Any
+
+from opentelemetry.context import Context
 
 from autolog import Span, capture, semconv
 from autolog.context import attach, detach
@@ -20,6 +22,7 @@ from autolog_openai.inject import UsageFilter, with_usage
 from autolog_openai.request import Request, describe_files
 
 _snapshot = capture.snapshot
+_READERS = ("openai._streaming", "openai.lib.streaming")
 
 
 class Recording:
@@ -73,20 +76,16 @@ class Recording:
         span.defer(partial(_read_head, self, response.status_code, response.headers))
         self.response = None
         watch = ResponseWatch(
-            response, self._stream_ended, sdk="openai", keep=self.options["max_stream"], edit=self.edit
+            response, span, self._stream_ended, readers=_READERS, keep=self.options["max_stream"], edit=self.edit
         )
         span.abandon = watch.finish
 
     def _stream_ended(self, watch: ResponseWatch) -> None:
         span = self.span
-        try:
-            if watch.error is not None:
-                span.record_exception(watch.error)
-                span.set_attribute(semconv.ERROR_CODE, getattr(watch.error, "code", None))
-            span.defer(partial(_read_stream, self, watch))
-        finally:
-            was_left = watch.last_ns is not None and not watch.exhausted and watch.error is None
-            span.end(watch.last_ns if was_left else None)
+        if watch.error is not None:
+            span.record_exception(watch.error)
+            span.set_attribute(semconv.ERROR_CODE, getattr(watch.error, "code", None))
+        span.defer(partial(_read_stream, self, watch))
 
 
 _current: ContextVar[Recording | None] = ContextVar("autolog_openai", default=None)
@@ -95,8 +94,9 @@ _current: ContextVar[Recording | None] = ContextVar("autolog_openai", default=No
 def observe_request(call: Call) -> Observer:
     """Observe `SyncAPIClient.request` and its async twin."""
     options = call.args[1] if len(call.args) > 1 else call.kwargs["options"]
-    endpoint = find(options.method, options.url)
+    endpoint = find(options.method, options.url, call.instance)
     if endpoint is None:
+        yield from _apart(_current.get())
         return
     model = _model(options)
     name = f"{endpoint.operation} {model}" if model else endpoint.operation
@@ -117,6 +117,17 @@ def observe_request(call: Call) -> Observer:
         raise
     _leave(recorded, current)
     recording.succeed(result)
+
+
+def _apart(outer: Recording | None) -> Observer:
+    """Keep a request that is not traced, made while one that is traced runs, from being taken for that one."""
+    if outer is None:
+        return
+    token = _current.set(None)
+    try:
+        yield
+    finally:
+        _reset(token)
 
 
 def observe_response(call: Call) -> Observer:
@@ -145,10 +156,14 @@ def observe_retry(call: Call) -> Observer:
     recording.span.add_event(semconv.RETRY_EVENT, details, began)
 
 
-def _leave(recorded: Any, current: Any) -> None:
+def _leave(recorded: Token[Recording | None], current: Token[Context]) -> None:
     detach(current)
+    _reset(recorded)
+
+
+def _reset(token: Token[Recording | None]) -> None:
     try:
-        _current.reset(recorded)
+        _current.reset(token)
     except ValueError:  # a coroutine that was closed from another context
         return
 
@@ -227,16 +242,23 @@ def _read_answer(recording: Recording, response: Any, content: bytes, span: Span
 
 
 def _read_body(recording: Recording, content: bytes, kind: str, span: Span) -> None:
+    endpoint = recording.endpoint
     body = attempt(_loads, content, default=None)
     if isinstance(body, dict):
-        recording.endpoint.read(span, body, recording.options)
-    elif recording.endpoint.is_media:
+        endpoint.read(span, body, recording.options)
+    elif _is_event_stream(content):
+        endpoint.read(span, endpoint.merge(list(merge.events(content))), recording.options)
+    elif endpoint.is_media:
         span.set_outputs(_media(content, kind))
     elif body is not None:
         span.set_outputs(body)
     elif content:
         # Plain transcripts and subtitles; or a proxy's page in place of an answer.
         span.set_outputs({"text": content.decode("utf-8", "replace")})
+
+
+def _is_event_stream(content: bytes) -> bool:
+    return content.lstrip()[:6].startswith((b"data:", b"event:", b":", b"id:", b"retry:"))
 
 
 def _loads(content: bytes) -> Any:
@@ -255,7 +277,7 @@ def _read_stream(recording: Recording, watch: ResponseWatch, span: Span) -> None
         span.set_attribute(semconv.STREAM_DROPPED_BYTES, watch.dropped)
     if watch.consumer_error is not None:
         span.set_attribute(semconv.STREAM_CONSUMER_ERROR, type(watch.consumer_error).__name__)
-    if not content.lstrip()[:6].startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
+    if not _is_event_stream(content):
         _read_whole(recording, watch, content, span)
         return
     found = list(merge.events(content))

@@ -6,6 +6,7 @@ import base64
 import struct
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from autolog import Span, Status, StatusCode, capture, semconv
@@ -83,14 +84,16 @@ def _floats(vector: Any) -> Any:
 def images(span: Span, body: Body, options: Options) -> None:
     """Images: their type, size and hash in place of their content."""
     _head(span, body)
-    mime = f"image/{body.get('output_format') or 'png'}"
+    form = body.get("output_format") or "png"
+    mime = "image/svg+xml" if form == "svg" else f"image/{form}"
     pictures = []
     for item in body.get("data") or ():
         content = item.get("b64_json") if isinstance(item, dict) else None
         pictures.append({**item, "b64_json": capture.media(content, mime)} if content else item)
     svg = usage_of(body.get("svg_usage"))
     if svg is not None:
-        span.set_usage(svg + span.usage if span.usage else svg)
+        both = svg + span.usage if span.usage else svg
+        span.set_usage(replace(both, raw={"usage": body.get("usage"), "svg_usage": body["svg_usage"]}))
     span.set_outputs({**body, "data": pictures})
 
 
@@ -129,7 +132,7 @@ def _head(span: Span, body: Body, *, usage: bool = True) -> None:
 
 
 _UNFINISHED = {"max_output_tokens": "length", "content_filter": "content_filter"}
-_FAILED = frozenset({"failed", "cancelled", "expired"})
+_FAILED = frozenset({"failed", "expired"})
 
 
 def _response_status(span: Span, body: Body) -> None:

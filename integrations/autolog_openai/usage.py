@@ -25,7 +25,7 @@ def usage_of(raw: Any) -> TokenUsage | None:
         total_tokens=total,
         cache_read_tokens=_count(into, "cached_tokens"),
         cache_write_tokens=_count(into, "cache_write_tokens"),
-        reasoning_tokens=_count(out, "reasoning_tokens"),
+        reasoning_tokens=_count({**raw, **out}, "reasoning_tokens"),
         input_text_tokens=_count(into, "text_tokens"),
         input_audio_tokens=_count(into, "audio_tokens"),
         input_image_tokens=_count(into, "image_tokens"),
