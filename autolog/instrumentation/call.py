@@ -6,8 +6,9 @@ call's result, or raises its exception. An observer that returns before its yiel
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -23,14 +24,14 @@ class Call:
 
     __slots__ = ("_observer", "_span", "args", "instance", "kwargs", "options", "tracer")
 
-    def __init__(
-        self, tracer: Tracer, options: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        self.tracer = tracer
-        self.options = options
-        """The integration, with the options that it was turned on with."""
-        self.instance = instance
-        self.args = args
+    def __init__(self, patch: Patch, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.tracer = patch.tracer
+        self.options: Mapping[str, Any] = patch.options()
+        """The options that the integration was turned on with."""
+        if patch.is_method and args:
+            self.instance, self.args = args[0], args[1:]
+        else:
+            self.instance, self.args = None, args
         self.kwargs = kwargs
         self._observer: Observer | None = None
         self._span: Span | None = None
@@ -39,6 +40,11 @@ class Call:
         """Start the span of this call, see `Tracer.start_span`. Should the observer fail, the span ends all the same."""
         self._span = self.tracer.start_span(name, span_type, **details)
         return self._span
+
+    @property
+    def all_args(self) -> tuple[Any, ...]:
+        """The positional arguments to call the function with."""
+        return self.args if self.instance is None else (self.instance, *self.args)
 
     def begin(self, observer: Callable[[Call], Observer]) -> bool:
         """Run the observer up to its yield; return whether it is interested."""
@@ -85,91 +91,95 @@ class Call:
 
 
 class Patch:
-    """One observed function: our wrapper in place of the original, and the way back."""
+    """One observed function: a plain function in place of the original, and the way back.
+
+    A plain function, because that is what other libraries expect to find, keep and put back.
+    """
 
     def __init__(
         self,
         parent: Any,
         attribute: str,
-        original: Any,
         observer: Callable[[Call], Observer],
         tracer: Tracer,
-        options: Any,
+        options: Callable[[], Mapping[str, Any]],
     ) -> None:
         self.active = True
         self.tracer = tracer
         self.options = options
+        self.is_method = inspect.isclass(parent)
+        self._original = vars(parent)[attribute]
         self._place = parent, attribute
-        self._original = original
-        self._wrapper = observe(observer, self)(original)
-        setattr(parent, attribute, self._wrapper)
+        self._observed = _observed(self._original, observer, self)
+        setattr(parent, attribute, self._observed)
+
+    def fits(self, parent: Any, attribute: str) -> bool:
+        """Whether it lies there, on top or below other libraries' patches, or may be laid there again."""
+        now = vars(parent).get(attribute)
+        lies_there = any(function is self._observed for function in wrapped_by(now))
+        return self._place == (parent, attribute) and (lies_there or now is self._original)
+
+    def lay(self, tracer: Tracer) -> None:
+        """Observe again."""
+        self.tracer, self.active = tracer, True
+        parent, attribute = self._place
+        if vars(parent).get(attribute) is self._original:
+            setattr(parent, attribute, self._observed)
 
     def remove(self) -> None:
         """Put the original back, or, where another library patched on top of us since, only fall silent.
 
-        In that case the original comes back by itself once that library has removed its patch.
+        In that case the original comes back once that library has removed its patch and the function is called.
         """
         self.active = False
-        self.restore()
-
-    def restore(self) -> bool:
-        """Put the original back if nobody else's patch lies on ours; return whether the place is clean of us."""
         parent, attribute = self._place
-        if vars(parent).get(attribute) is self._wrapper:
+        if vars(parent).get(attribute) is self._observed:
             setattr(parent, attribute, self._original)
-            return True
-        return not self._is_below(vars(parent).get(attribute))
-
-    def _is_below(self, function: Any) -> bool:
-        seen: set[int] = set()
-        while function is not None and id(function) not in seen:
-            if function is self._wrapper:
-                return True
-            seen.add(id(function))
-            function = getattr(function, "__wrapped__", None)
-        return False
 
 
-def observe(observer: Callable[[Call], Observer], patch: Patch) -> Callable[[Any], Any]:
-    """Return a decorator that shows each call to `observer`. The two drivers below are all that differs."""
+def wrapped_by(function: Any) -> Iterator[Any]:
+    """Yield a function, what it wraps, and so on."""
+    seen: set[int] = set()
+    while function is not None and id(function) not in seen:
+        yield function
+        seen.add(id(function))
+        function = getattr(function, "__wrapped__", None)
 
-    def run(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
-        call = Call(patch.tracer, patch.options, instance, args, kwargs)
+
+def _observed(function: Any, observer: Callable[[Call], Observer], patch: Patch) -> Any:
+    """Return a function that shows each call to `observer`. The two below are all that differs."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if not patch.active:
+            patch.remove()
+            return function(*args, **kwargs)
+        call = Call(patch, args, kwargs)
         if not call.begin(observer):
-            return wrapped(*args, **kwargs)
+            return function(*args, **kwargs)
         try:
-            result = wrapped(*call.args, **call.kwargs)
+            result = function(*call.all_args, **call.kwargs)
         except BaseException as error:
             call.fail(error)
             raise
         call.finish(result)
         return result
 
-    async def run_async(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
-        call = Call(patch.tracer, patch.options, instance, args, kwargs)
+    @functools.wraps(function)
+    async def run_async(*args: Any, **kwargs: Any) -> Any:
+        if not patch.active:
+            patch.remove()
+            return await function(*args, **kwargs)
+        call = Call(patch, args, kwargs)
         if not call.begin(observer):
-            return await wrapped(*args, **kwargs)
+            return await function(*args, **kwargs)
         try:
-            result = await wrapped(*call.args, **call.kwargs)
+            result = await function(*call.all_args, **call.kwargs)
         except BaseException as error:
             call.fail(error)
             raise
         call.finish(result)
         return result
 
-    def decorate(function: Any) -> Any:
-        import wrapt  # imports asyncio and more, which `import autolog` does without
-
-        # Some libraries hide `async def` behind a plain decorator.
-        driver = run_async if inspect.iscoroutinefunction(inspect.unwrap(function)) else run
-
-        def wrapper(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
-            if patch.active and patch.tracer.enabled:
-                return driver(wrapped, instance, args, kwargs)
-            if not patch.active:
-                patch.restore()
-            return wrapped(*args, **kwargs)
-
-        return wrapt.FunctionWrapper(function, wrapper)
-
-    return decorate
+    # Some libraries hide `async def` behind a plain decorator.
+    return run_async if inspect.iscoroutinefunction(inspect.unwrap(function)) else run

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from autolog.errors import InvalidSetting
-from autolog.instrumentation.call import Call, Observer, Patch
+from autolog.instrumentation.call import Call, Observer, Patch, wrapped_by
 from autolog.tracer import Tracer
 
 logger = logging.getLogger("autolog")
@@ -40,8 +40,9 @@ class Integration:
 
     def __init__(self) -> None:
         self.options: dict[str, Any] = dict(self.defaults)
+        self.is_installed = False
+        """Whether the library is observed now."""
         self._patches: list[Patch] = []
-        self._silenced: list[Patch] = []
 
     def configure(self, options: Mapping[str, Any]) -> None:
         """Set options; raise `InvalidSetting` for one that there is not."""
@@ -52,48 +53,58 @@ class Integration:
         # A new dict: calls that run keep the options that they began with.
         self.options = {**self.options, **options}
 
-    @property
-    def is_installed(self) -> bool:
-        """Whether the library is observed now."""
-        return bool(self._patches)
-
     def install(self, tracer: Tracer) -> None:
-        """Observe every target. Doing it twice is as doing it once."""
-        if self._patches:
-            return
-        # A patch that lies below another library's is woken rather than laid a second time.
-        buried = [patch for patch in self._silenced if not patch.restore()]
-        self._silenced = []
-        for patch in buried:
-            patch.tracer, patch.active = tracer, True
-            self._patches.append(patch)
-        if buried:
-            return
+        """Observe every target. Doing it twice is as doing it once, but for what others put in our place since."""
         for path, observer in self.targets.items():
             module, _, name = path.partition(":")
             try:
-                parent, attribute, original = _resolve(module, name)
-            except (ImportError, AttributeError, KeyError):
+                parent, attribute = _resolve(module, name)
+            except (ImportError, AttributeError):
                 logger.debug("%s: no %s in this version", self.name, path)
                 continue
-            self._patches.append(Patch(parent, attribute, original, observer, tracer, self))
+            for place in [parent, *_bypasses(parent, attribute)]:
+                laid = [patch for patch in self._patches if patch.fits(place, attribute)]
+                if not laid:
+                    self._patches.append(Patch(place, attribute, observer, tracer, self._current_options))
+                for patch in laid:
+                    patch.lay(tracer)
+        self.is_installed = bool(self._patches)
 
     def uninstall(self) -> None:
-        """Put every original back."""
+        """Put every original back. A patch that lies below another library's falls silent, and is woken by `install`."""
+        # Latest first: where one of ours lies on another of ours, it must go first.
         for patch in reversed(self._patches):
             patch.remove()
-            if not patch.restore():
-                self._silenced.append(patch)
-        self._patches = []
+        self.is_installed = False
+
+    def _current_options(self) -> Mapping[str, Any]:
+        return self.options
 
 
-def _resolve(module: str, path: str) -> tuple[Any, str, Any]:
-    """Return the class or module that holds the last name of `path`, that name, and what it holds now."""
+def _bypasses(parent: Any, attribute: str) -> Iterator[type]:
+    """Yield the subclasses where another library has wrapped the inherited function, past whatever we do to it."""
+    inherited = vars(parent)[attribute]
+    originals = {id(function) for function in wrapped_by(inherited)}
+    for subclass in _subclasses(parent):
+        own = vars(subclass).get(attribute)
+        if own is not None and any(id(function) in originals for function in wrapped_by(own)):
+            yield subclass
+
+
+def _subclasses(parent: Any) -> list[type]:
+    below: list[type] = parent.__subclasses__() if isinstance(parent, type) else []
+    return [found for subclass in below for found in (subclass, *_subclasses(subclass))]
+
+
+def _resolve(module: str, path: str) -> tuple[Any, str]:
+    """Return the class or module that holds the last name of `path`, and that name."""
     parent: Any = importlib.import_module(module)
     *names, attribute = path.split(".")
     for name in names:
         parent = getattr(parent, name)
-    return parent, attribute, vars(parent)[attribute]
+    if attribute not in vars(parent):
+        raise AttributeError(attribute)
+    return parent, attribute
 
 
 def installed_version(requirement: str) -> str | None:

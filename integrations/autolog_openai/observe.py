@@ -28,12 +28,13 @@ _READERS = ("openai._streaming", "openai.lib.streaming")
 class Recording:
     """One call while it runs."""
 
-    __slots__ = ("edit", "endpoint", "options", "response", "retries", "span")
+    __slots__ = ("edit", "endpoint", "options", "request", "response", "retries", "span")
 
-    def __init__(self, span: Span, endpoint: Endpoint, options: Mapping[str, Any]) -> None:
+    def __init__(self, span: Span, endpoint: Endpoint, options: Mapping[str, Any], request: Any) -> None:
         self.span = span
         self.endpoint = endpoint
         self.options = options
+        self.request = request
         self.response: Any = None
         self.retries = 0
         self.edit: UsageFilter | None = None
@@ -94,17 +95,20 @@ _current: ContextVar[Recording | None] = ContextVar("autolog_openai", default=No
 def observe_request(call: Call) -> Observer:
     """Observe `SyncAPIClient.request` and its async twin."""
     options = call.args[1] if len(call.args) > 1 else call.kwargs["options"]
+    outer = _current.get()
+    if outer is not None and outer.request is options:
+        return  # seen already: another library's patch leads from one of our places to another
     endpoint = find(options.method, options.url, call.instance)
     if endpoint is None:
-        yield from _apart(_current.get())
+        yield from _apart(outer)
         return
     model = _model(options)
     name = f"{endpoint.operation} {model}" if model else endpoint.operation
     span = call.start_span(name, endpoint.span_type)
     if span is NO_SPAN:
         return
-    settings = call.options.options
-    recording = Recording(span, endpoint, settings)
+    settings = call.options
+    recording = Recording(span, endpoint, settings, options)
     span.defer(_request(call, options, endpoint, settings).describe)
     if settings["inject_stream_usage"]:
         recording.edit = _inject_usage(call, options, endpoint)
