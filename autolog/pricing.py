@@ -40,6 +40,8 @@ class Pricing:
         with guarded:
             try:
                 span.set_cost(_calculate(library, usage, model, provider, span))
+            except ValueError:
+                return  # counts that contradict each other
             except LookupError:
                 if len(self._unknown) < _CACHE_SIZE:
                     self._unknown.add((provider, model))
@@ -74,6 +76,8 @@ def _calculate(library: Any, usage: TokenUsage, model: str, provider: str, span:
         cache_read_tokens=usage.cache_read_tokens,
         cache_write_tokens=usage.cache_write_tokens,
         input_audio_tokens=usage.input_audio_tokens,
+        input_image_tokens=usage.input_image_tokens,
+        output_image_tokens=usage.output_image_tokens,
         output_audio_tokens=usage.output_audio_tokens,
     )
     tier = span.attributes.get(semconv.OPENAI_RESPONSE_TIER)

@@ -15,7 +15,7 @@ from typing import Any
 
 from autolog.guard import guarded
 from autolog.ids import now_ns
-from autolog.model.span import Span
+from autolog.model.span import Span, SpanEvent, exception_event
 
 _HOOKED = ("iter_bytes", "aiter_bytes", "close", "aclose")
 _TIMED_PIECES = 256
@@ -49,10 +49,11 @@ class ResponseWatch:
         self.size = 0
         self.dropped = 0
         self.exhausted = False
-        self.error: BaseException | None = None
+        # Described rather than kept: an exception would keep alive all that its frames hold, the response with it.
+        self.failure: SpanEvent | None = None
         """What went wrong while the response was read."""
-        self.consumer_error: BaseException | None = None
-        """What the program raised while it held the response open."""
+        self.consumer_error: str | None = None
+        """The type of what the program raised while it held the response open."""
         self.is_open = True
         self._keep = keep
         self._tail: deque[bytes] = deque()
@@ -62,7 +63,7 @@ class ResponseWatch:
         self._span = span
         self._on_end = on_end
         self._is_reading = False
-        self._handled = sys.exc_info()[1]
+        self._handled = id(sys.exc_info()[1])
         self._response = weakref.ref(response)
         self._finalizer = weakref.finalize(response, self._abandon)
         self._finalizer.atexit = False
@@ -74,21 +75,22 @@ class ResponseWatch:
         gap = [b"\n\n"] if self.dropped else []
         return b"".join([*self.pieces, *gap, *self._tail])
 
-    def finish(self, error: BaseException | None = None) -> None:
+    def finish(self) -> None:
         """Note the end, once, and give the response its own methods back."""
         if not self.is_open:
             return
         self.is_open = False
-        self.error = self.error or error
         self._finalizer.detach()
         response = self._response()
         if response is not None:
             for name in _HOOKED:
                 vars(response).pop(name, None)
         with guarded:
+            if self.failure is not None:
+                self._span.fail_with(self.failure)
             self._on_end(self)
         with guarded:
-            was_left = self.last_ns is not None and not self.exhausted and self.error is None
+            was_left = self.last_ns is not None and not self.exhausted and self.failure is None
             self._span.end(self.last_ns if was_left else None)
 
     def _abandon(self) -> None:
@@ -149,7 +151,7 @@ class ResponseWatch:
 
     def _begin_reading(self) -> None:
         self._is_reading = True
-        self._handled = sys.exc_info()[1]
+        self._handled = id(sys.exc_info()[1])
 
     def _passed_on(self, piece: bytes) -> bytes:
         self._is_reading = False
@@ -160,8 +162,9 @@ class ResponseWatch:
     def _note(self, error: BaseException) -> None:
         # The transport failed. The end is noted when the response is closed, which the SDK does while its own
         # exception, the one that the program sees, is on its way.
-        if self._is_reading:
-            self.error = error
+        with guarded:
+            if self._is_reading:
+                self.failure = exception_event(error)
         self._is_reading = False
 
     def saw(self, piece: bytes) -> None:
@@ -189,26 +192,29 @@ class ResponseWatch:
         return piece
 
     def _closed(self, raised: BaseException | None) -> None:
+        is_over = True
         with guarded:
-            if raised is self._handled or isinstance(raised, (GeneratorExit, StopIteration, StopAsyncIteration)):
+            if id(raised) == self._handled or isinstance(raised, (GeneratorExit, StopIteration, StopAsyncIteration)):
                 raised = None  # no failure, or one that the program was dealing with before
             if self._is_reading:
                 # The transport closes by itself: at the end, or because it failed, of which more is to come.
-                self.exhausted = raised is None
-                self.error = raised
-            elif raised is not None and (self.error is not None or self._is_from_reading(raised)):
-                self.error = raised  # as the program sees it: the SDK wraps what its transport raised
+                self.exhausted = is_over = raised is None
+            elif raised is not None and (self.failure is not None or self._is_from_reading(raised)):
+                self.failure = exception_event(raised)  # as the program sees it: the SDK wraps its transport's
             elif raised is not None:
-                self.consumer_error = raised
-        if not self._is_reading or self.error is None:
+                self.consumer_error = type(raised).__name__
+        if is_over:
             self.finish()
 
     def _is_from_reading(self, error: BaseException) -> bool:
-        """Whether the exception passed through the SDK's reading of a stream."""
+        """Whether the exception passed through the SDK's reading of this stream."""
+        response = self._response()
         traceback = error.__traceback__
         while traceback is not None:
-            module = traceback.tb_frame.f_globals.get("__name__", "")
-            if module.startswith(self._readers):
-                return True
+            frame = traceback.tb_frame
+            if frame.f_globals.get("__name__", "").startswith(self._readers):
+                stream = frame.f_locals.get("self")
+                if response in (getattr(stream, "response", None), getattr(stream, "_response", None)):
+                    return True
             traceback = traceback.tb_next
         return False

@@ -334,18 +334,14 @@ class Span(otel.Span):
     ) -> None:
         """Record an exception as an event and as the reason of failure."""
         with guarded:
-            kind = exception_type(exception)
-            message = redact_keys(attempt(str, exception, default="<its __str__ failed>"))
-            stack = attempt(_stack, exception, default="")
-            details = {
-                semconv.EXCEPTION_TYPE: kind,
-                semconv.EXCEPTION_MESSAGE: message,
-                semconv.EXCEPTION_STACKTRACE: redact_keys(stack),
-                **(attributes or {}),
-            }
-            self.add_event(semconv.EXCEPTION_EVENT, details, timestamp)
-            self._attributes[semconv.ERROR_TYPE] = kind
-            self._status = Status(StatusCode.ERROR, f"{kind.rpartition('.')[2]}: {message}" if message else kind)
+            self.fail_with(exception_event(exception, attributes, timestamp))
+
+    def fail_with(self, event: SpanEvent) -> None:
+        """Record an exception that `exception_event` described."""
+        self._events = [*(self._events or ()), event]
+        kind, message = event.attributes[semconv.EXCEPTION_TYPE], event.attributes[semconv.EXCEPTION_MESSAGE]
+        self._attributes[semconv.ERROR_TYPE] = kind
+        self._status = Status(StatusCode.ERROR, f"{kind.rpartition('.')[2]}: {message}" if message else kind)
 
     def defer(self, work: Callable[[Span], None]) -> None:
         """Do `work(span)` before the span is first read: on the worker, or by whoever reads it sooner.
@@ -466,6 +462,19 @@ class Span(otel.Span):
 
     def __repr__(self) -> str:
         return f"Span(name={self.name!r}, span_type={self.span_type!s}, status={self.status.code}, id={self.span_id})"
+
+
+def exception_event(
+    exception: BaseException, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None
+) -> SpanEvent:
+    """Describe an exception, without keeping it: it holds the frames that it passed, and all that they hold."""
+    details = {
+        semconv.EXCEPTION_TYPE: exception_type(exception),
+        semconv.EXCEPTION_MESSAGE: redact_keys(attempt(str, exception, default="<its __str__ failed>")),
+        semconv.EXCEPTION_STACKTRACE: redact_keys(attempt(_stack, exception, default="")),
+        **capture.snapshot(dict(attributes or {})),
+    }
+    return SpanEvent(semconv.EXCEPTION_EVENT, timestamp or now_ns(), details)
 
 
 def exception_type(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -270,26 +270,30 @@ def in_tree_order(spans: Iterable[Span]) -> tuple[Span, ...]:
 def count_once(span: Span) -> None:
     """Work out what an ended span adds to its trace's totals, so that nested model calls count once.
 
-    The outermost span that knows its usage counts. Children end first, so a parent's share is its own usage
-    less what its descendants added already. Called once a span, in the order in which spans end.
+    The outermost span that knows its usage counts, and so for cost. Children mostly come first, so a parent's share is
+    its own less what its descendants added already. To be called once a span, in any order.
     """
-    usage = span.usage
-    if usage is None:
+    if span.usage is None:
         return
-    ancestor = span.parent
-    while ancestor is not None:
-        if ancestor.end_time_ns is not None and ancestor.usage is not None:
-            return
-        ancestor = ancestor.parent
-    cost = span.cost or Cost()
-    if span.covered is not None:
-        usage, cost = usage - span.covered[0], cost - span.covered[1]
-    span.counted = (usage, cost)
-    ancestor = span.parent
-    while ancestor is not None:
-        below = ancestor.covered
-        ancestor.covered = (usage, cost) if below is None else (below[0] + usage, below[1] + cost)
-        ancestor = ancestor.parent
+    above = list(_ancestors(span))
+    covered_usage, covered_cost = span.covered or (TokenUsage(), Cost())
+    usage, cost = span.usage - covered_usage, Cost()
+    if any(ancestor.counted is not None for ancestor in above):
+        usage = TokenUsage()
+    # A cost that is known below is not lost where it is unknown above.
+    if span.cost is not None and not any(a.counted is not None and a.cost is not None for a in above):
+        cost = span.cost - covered_cost
+    span.counted = usage, cost
+    for ancestor in above:
+        below = ancestor.covered or (TokenUsage(), Cost())
+        ancestor.covered = below[0] + usage, below[1] + cost
+
+
+def _ancestors(span: Span) -> Iterator[Span]:
+    parent = span.parent
+    while parent is not None:
+        yield parent
+        parent = parent.parent
 
 
 def totals(spans: Sequence[Span]) -> tuple[TokenUsage | None, Cost | None]:
@@ -297,19 +301,18 @@ def totals(spans: Sequence[Span]) -> tuple[TokenUsage | None, Cost | None]:
     by_id = {span.span_id: span for span in spans}
     usage, cost = TokenUsage(), None
     for span in spans:
-        if span.usage is None or _has_counted_ancestor(span, by_id):
-            continue
-        usage += span.usage
-        if span.cost is not None:
+        if span.usage is not None and not _has_ancestor(span, by_id, "usage"):
+            usage += span.usage
+        if span.cost is not None and not _has_ancestor(span, by_id, "cost"):
             cost = span.cost if cost is None else cost + span.cost
     return usage or None, cost
 
 
-def _has_counted_ancestor(span: Span, by_id: Mapping[str, Span]) -> bool:
+def _has_ancestor(span: Span, by_id: Mapping[str, Span], known: str) -> bool:
     seen = {span.span_id}
     parent = by_id.get(span.parent_id or "")
     while parent is not None and parent.span_id not in seen:
-        if parent.usage is not None:
+        if getattr(parent, known) is not None:
             return True
         seen.add(parent.span_id)
         parent = by_id.get(parent.parent_id or "")

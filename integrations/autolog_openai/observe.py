@@ -83,9 +83,6 @@ class Recording:
 
     def _stream_ended(self, watch: ResponseWatch) -> None:
         span = self.span
-        if watch.error is not None:
-            span.record_exception(watch.error)
-            span.set_attribute(semconv.ERROR_CODE, getattr(watch.error, "code", None))
         span.defer(partial(_read_stream, self, watch))
 
 
@@ -280,17 +277,18 @@ def _read_stream(recording: Recording, watch: ResponseWatch, span: Span) -> None
     if watch.dropped:
         span.set_attribute(semconv.STREAM_DROPPED_BYTES, watch.dropped)
     if watch.consumer_error is not None:
-        span.set_attribute(semconv.STREAM_CONSUMER_ERROR, type(watch.consumer_error).__name__)
+        span.set_attribute(semconv.STREAM_CONSUMER_ERROR, watch.consumer_error)
     if not _is_event_stream(content):
         _read_whole(recording, watch, content, span)
         return
     found = list(merge.events(content))
     body = recording.endpoint.merge([event for event in found if not _is_error(event)])
     error = merge.error_of(found)
-    completed = error is None and watch.error is None and (watch.exhausted or merge.is_done(content))
+    completed = error is None and watch.failure is None and (watch.exhausted or merge.is_done(content))
     span.set_attribute(semconv.STREAM_COMPLETED, completed or _is_terminal(found))
     recording.endpoint.read(span, body, recording.options)
     if error is not None:
+        span.set_attribute(semconv.ERROR_CODE, error.get("code"))
         read.fail(span, error.get("code") or error.get("type") or "error", error.get("message") or "")
     _read_times(watch, found, span)
 
