@@ -204,6 +204,7 @@ class Pipeline:
         if self._settings.capture_content:
             return
         span._inputs = span._outputs = None
+        span._attributes = {k: v for k, v in span._attributes.items() if k not in semconv.WITH_CONTENT}
         kind = span._attributes.get(semconv.ERROR_TYPE)
         if span._status.description is not None:
             span._status = Status(span._status.code, kind)

@@ -18,21 +18,25 @@ _KEYS = re.compile(
 _SECRET_NAMES = re.compile(r"(?i)(api[-_]?key|authorization|token|secret|password|passwd|signature|\bsig\b|\bkey\b)")
 
 
-# Secrets of the program's clients, whatever they look like; noted when one of their calls fails.
-_known: set[str] = set()
-_KNOWN_MOST = 100
+# Secrets of the program's clients, whatever they look like; noted when one of their calls fails, the latest last.
+_known: dict[str, None] = {}
+_KNOWN_MOST = 1_000
 _SHORTEST = 6
 
 
 def remember_secret(secret: object) -> None:
     """Replace `secret` too from now on."""
-    if isinstance(secret, str) and len(secret) >= _SHORTEST and len(_known) < _KNOWN_MOST:
-        _known.add(secret)
+    if isinstance(secret, str) and len(secret) >= _SHORTEST:
+        _known.pop(secret, None)
+        _known[secret] = None
+        while len(_known) > _KNOWN_MOST:
+            _known.pop(next(iter(_known)), None)
 
 
 def redact_keys(text: str) -> str:
     """Return `text` with API keys, bearer tokens and passwords in URLs replaced."""
-    for secret in list(_known):
+    known = list(_known)  # another thread may add to it meanwhile
+    for secret in sorted(known, key=len, reverse=True):
         text = text.replace(secret, REDACTED)
     return _KEYS.sub(REDACTED, text)
 

@@ -61,6 +61,9 @@ RETRY_EVENT = "retry"
 RETRY_ATTEMPT = "retry.attempt"
 RETRY_DELAY = "retry.delay"
 
+# What holds words of the program's, to be withheld where content is.
+WITH_CONTENT = frozenset({REQUEST_STOP, "autolog.request.query"})
+
 REQUEST_ID = "autolog.request.id"
 SDK_METHOD = "autolog.sdk.method"
 ERROR_CODE = "autolog.error.code"

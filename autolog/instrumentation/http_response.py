@@ -39,6 +39,7 @@ class ResponseWatch:
         on_end: Callable[[ResponseWatch], None],
         *,
         readers: tuple[str, ...],
+        describe: Callable[[BaseException], SpanEvent] = exception_event,
         keep: int,
         edit: Filter | None = None,
     ) -> None:
@@ -60,6 +61,7 @@ class ResponseWatch:
         self._tail_size = 0
         self._edit = edit
         self._readers = readers
+        self._describe = describe
         self._span = span
         self._on_end = on_end
         self._is_reading = False
@@ -164,7 +166,7 @@ class ResponseWatch:
         # exception, the one that the program sees, is on its way.
         with guarded:
             if self._is_reading:
-                self.failure = exception_event(error)
+                self.failure = self._describe(error)
         self._is_reading = False
 
     def saw(self, piece: bytes) -> None:
@@ -200,7 +202,7 @@ class ResponseWatch:
                 # The transport closes by itself: at the end, or because it failed, of which more is to come.
                 self.exhausted = is_over = raised is None
             elif raised is not None and (self.failure is not None or self._is_from_reading(raised)):
-                self.failure = exception_event(raised)  # as the program sees it: the SDK wraps its transport's
+                self.failure = self._describe(raised)  # as the program sees it: the SDK wraps its transport's
             elif raised is not None:
                 self.consumer_error = type(raised).__name__
         if is_over:

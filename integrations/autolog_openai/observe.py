@@ -14,12 +14,13 @@ from autolog.context import attach, detach
 from autolog.guard import attempt
 from autolog.ids import now_ns
 from autolog.instrumentation import Call, Observer, ResponseWatch
-from autolog.model.span import NO_SPAN
+from autolog.model.span import NO_SPAN, SpanEvent, exception_event
 from autolog.redact import remember_secret
 from autolog_openai import merge, read
 from autolog_openai.endpoints import Endpoint, find
 from autolog_openai.inject import UsageFilter, with_usage
 from autolog_openai.request import Request, describe_files
+from autolog_openai.scrub import remember_secrets, take_user, without_credentials
 
 _snapshot = capture.snapshot
 _READERS = ("openai._streaming", "openai.lib.streaming")
@@ -28,7 +29,7 @@ _READERS = ("openai._streaming", "openai.lib.streaming")
 class Recording:
     """One call while it runs."""
 
-    __slots__ = ("edit", "endpoint", "options", "request", "response", "retries", "span")
+    __slots__ = ("edit", "endpoint", "options", "request", "response", "retries", "sent_headers", "span")
 
     def __init__(self, span: Span, endpoint: Endpoint, options: Mapping[str, Any], request: Any) -> None:
         self.span = span
@@ -37,6 +38,7 @@ class Recording:
         self.request = request
         self.response: Any = None
         self.retries = 0
+        self.sent_headers: Any = None
         self.edit: UsageFilter | None = None
 
     def succeed(self, result: Any) -> None:
@@ -55,12 +57,13 @@ class Recording:
     def fail(self, error: BaseException, client: Any) -> None:
         """Note the exception, and what the server had answered already."""
         span = self.span
+        request = attempt(lambda: error.request, default=None)  # type: ignore[attr-defined]
         remember_secret(getattr(client, "api_key", None))
+        remember_secrets(getattr(request, "headers", None))
         span.record_exception(error)
         span.set_attribute(semconv.HTTP_STATUS, getattr(error, "status_code", None))
         span.set_attribute(semconv.REQUEST_ID, getattr(error, "request_id", None))
         span.set_attribute(semconv.ERROR_CODE, getattr(error, "code", None))
-        request = attempt(lambda: error.request, default=None)  # type: ignore[attr-defined]
         if request is not None:
             self.retries = self.retries or attempt(int, request.headers.get("x-stainless-retry-count"), default=0)
         if self.retries:
@@ -75,11 +78,22 @@ class Recording:
         span = self.span
         # Not the response itself: it must end when the program lets go of it.
         span.defer(partial(_read_head, self, response.status_code, response.headers))
+        self.sent_headers = attempt(lambda: response.request.headers, default=None)
         self.response = None
         watch = ResponseWatch(
-            response, span, self._stream_ended, readers=_READERS, keep=self.options["max_stream"], edit=self.edit
+            response,
+            span,
+            self._stream_ended,
+            readers=_READERS,
+            describe=self._describe,
+            keep=self.options["max_stream"],
+            edit=self.edit,
         )
         span.abandon = watch.finish
+
+    def _describe(self, error: BaseException) -> SpanEvent:
+        remember_secrets(self.sent_headers)
+        return exception_event(error)
 
     def _stream_ended(self, watch: ResponseWatch) -> None:
         span = self.span
@@ -246,9 +260,9 @@ def _read_body(recording: Recording, content: bytes, kind: str, span: Span) -> N
     endpoint = recording.endpoint
     body = attempt(_loads, content, default=None)
     if isinstance(body, dict):
-        endpoint.read(span, body, recording.options)
+        _read_answer_body(recording, body, span)
     elif _is_event_stream(content):
-        endpoint.read(span, endpoint.merge(list(merge.events(content))), recording.options)
+        _read_answer_body(recording, endpoint.merge(list(merge.events(content))), span)
     elif endpoint.is_media:
         span.set_outputs(_media(content, kind))
     elif body is not None:
@@ -256,6 +270,12 @@ def _read_body(recording: Recording, content: bytes, kind: str, span: Span) -> N
     elif content:
         # Plain transcripts and subtitles; or a proxy's page in place of an answer.
         span.set_outputs({"text": content.decode("utf-8", "replace")})
+
+
+def _read_answer_body(recording: Recording, body: dict[str, Any], span: Span) -> None:
+    body = dict(body)
+    take_user(body)
+    recording.endpoint.read(span, without_credentials(body), recording.options)
 
 
 def _is_event_stream(content: bytes) -> bool:
@@ -284,9 +304,11 @@ def _read_stream(recording: Recording, watch: ResponseWatch, span: Span) -> None
     found = list(merge.events(content))
     body = recording.endpoint.merge([event for event in found if not _is_error(event)])
     error = merge.error_of(found)
+    if error is not None:
+        remember_secrets(recording.sent_headers)
     completed = error is None and watch.failure is None and (watch.exhausted or merge.is_done(content))
     span.set_attribute(semconv.STREAM_COMPLETED, completed or _is_terminal(found))
-    recording.endpoint.read(span, body, recording.options)
+    _read_answer_body(recording, body, span)
     if error is not None:
         span.set_attribute(semconv.ERROR_CODE, error.get("code"))
         read.fail(span, error.get("code") or error.get("type") or "error", error.get("message") or "")

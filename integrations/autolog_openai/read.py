@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from autolog import Span, Status, StatusCode, capture, semconv
+from autolog.redact import redact_keys
 from autolog_openai.usage import usage_of
 
 Body = dict[str, Any]
@@ -158,7 +159,7 @@ def fail(span: Span, kind: Any, message: Any) -> None:
     if span.status.is_error:
         return
     span.set_attribute(semconv.ERROR_TYPE, str(kind))
-    span.set_status(Status(StatusCode.ERROR, f"{kind}: {message}"))
+    span.set_status(Status(StatusCode.ERROR, redact_keys(f"{kind}: {message}")))
 
 
 # Ids of answers whose tokens a span has reported, so that polling for them does not count them again.

@@ -12,6 +12,7 @@ from autolog import Span, semconv
 from autolog.guard import attempt
 from autolog.redact import REDACTED, is_secret_name
 from autolog_openai.endpoints import Endpoint
+from autolog_openai.scrub import take_user, without_credentials
 
 Body = dict[str, Any]
 
@@ -94,7 +95,7 @@ class Request:
             body["files"] = self.files
         if not body and endpoint.operation.startswith(("fetch", "cancel")):
             body = {"id": self.url.partition("?")[0].strip("/").split("/")[-1 if "fetch" in endpoint.operation else -2]}
-        span.set_inputs(_without_secrets(body))
+        span.set_inputs(without_credentials(body))
 
     def _whole_body(self) -> Body:
         body = dict(self.body) if isinstance(self.body, dict) else {} if self.body is None else {"body": self.body}
@@ -103,8 +104,7 @@ class Request:
         return body
 
     def _take_user(self, span: Span, body: Body) -> None:
-        named = [body.pop(name, None) for name in ("safety_identifier", "user")]
-        user = next((name for name in named if isinstance(name, str)), None)
+        user = take_user(body)
         if user is None or not self.options["capture_user"]:
             return
         span.set_attribute(semconv.USER_ID, user)
@@ -169,27 +169,6 @@ def _output_type(body: Body) -> str | None:
     if "audio" in (body.get("modalities") or ()):
         return "speech"
     return "text" if "messages" in body or ("input" in body and "voice" not in body and "model" in body) else None
-
-
-# Tools may carry credentials of the servers that they call.
-_TOOL_SECRETS = ("authorization", "headers", "domain_secrets")
-
-
-def _without_secrets(body: Body) -> Body:
-    tools = body.get("tools")
-    if not isinstance(tools, list):
-        return body
-    return {**body, "tools": [_hide(tool, 0) for tool in tools]}
-
-
-def _hide(value: Any, depth: int) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: REDACTED if key in _TOOL_SECRETS and depth < 4 and key != "parameters" else
-            item if key in ("parameters", "schema") else _hide(item, depth + 1)
-            for key, item in value.items()
-        }  # fmt: skip
-    return [_hide(item, depth + 1) for item in value] if isinstance(value, list) else value
 
 
 def describe_files(files: Any) -> list[dict[str, Any]] | None:
