@@ -7,42 +7,60 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import traffic
+from patches import Patches
 from peers import PEERS, Flush
 
-# By the size of the request: messages of 2 KB, and how many calls.
-SIZES = {"10 KB": (5, 300), "1 MB": (500, 50), "10 MB": (5_000, 11)}
+# By the size of the request: messages of 2 KB, calls in a block, and blocks with and without tracing.
+SIZES = {"10 KB": (5, 200, 12), "1 MB": (500, 10, 8)}
 
 
-def measure(flush: Flush) -> dict[str, dict[str, float]]:
+def _block(client: Any, messages: list[dict[str, str]], calls: int, flush: Flush) -> tuple[float, float]:
     """Return milliseconds a call: the median of the caller's, and CPU with the background's up to a flush."""
-    client = traffic.client()
-    found = {}
-    for size, (messages, calls) in SIZES.items():
-        conversation = traffic.conversation(messages)
-        times = []
-        for number in range(-calls // 5, calls):
-            if number == 0:
-                flush()
-                cpu = time.process_time()
-            began = time.perf_counter()
-            client.chat.completions.create(model="gpt-4o-mini", messages=conversation)  # type: ignore[arg-type]
-            times.append(time.perf_counter() - began)
-        flush()
-        cpu = time.process_time() - cpu
-        found[size] = {"wall": statistics.median(times[-calls:]) * 1e3, "cpu": cpu / calls * 1e3}
-    return found
+    times = []
+    cpu = time.process_time()
+    for _ in range(calls):
+        began = time.perf_counter()
+        client.chat.completions.create(model="gpt-4o-mini", messages=messages)
+        times.append(time.perf_counter() - began)
+    flush()
+    return statistics.median(times) * 1e3, (time.process_time() - cpu) / calls * 1e3
+
+
+def _measure(size: str, patches: Patches, flush: Flush) -> dict[str, float]:
+    """Return the medians of what blocks of calls with tracing took more than those without right beside them."""
+    count, calls, blocks = SIZES[size]
+    client, messages = traffic.client(), traffic.conversation(count)
+    _block(client, messages, max(calls // 2, 2), flush)
+    bare, more, more_cpu = [], [], []
+    for number in range(blocks):
+        took = {}
+        for is_on in (True, False) if number % 2 else (False, True):
+            (patches.put_on if is_on else patches.take_off)()
+            took[is_on] = _block(client, messages, calls, flush)
+        bare.append(took[False][0])
+        more.append(took[True][0] - took[False][0])
+        more_cpu.append(took[True][1] - took[False][1])
+    patches.put_on()
+    return {
+        "bare": statistics.median(bare),
+        "extra": statistics.median(more),
+        "extra_cpu": statistics.median(more_cpu),
+    }
 
 
 def main() -> None:
-    """Measure without tracing, turn it on, and measure again, so that both share a process."""
-    peer = PEERS[sys.argv[1]]
-    bare = measure(lambda: None)
+    """Set the peer up, and measure each size."""
+    traffic.client().chat.completions.create(model="gpt-4o-mini", messages=traffic.conversation(1))  # type: ignore[arg-type]
+    patches = Patches()
     began = time.perf_counter()
-    flush = peer.turn_on(Path.cwd())
-    set_up = time.perf_counter() - began
-    print(json.dumps({"bare": bare, "traced": measure(flush), "set_up": set_up}))
+    flush = PEERS[sys.argv[1]].set_up(Path.cwd())
+    found: dict[str, Any] = {"set_up": (time.perf_counter() - began) * 1e3}
+    patches.find()
+    found.update((size, _measure(size, patches, flush)) for size in SIZES)
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ class Peer:
     title: str
     keeps: str
     """Where its spans end up."""
-    turn_on: Callable[[Path], Flush]
+    set_up: Callable[[Path], Flush]
     """Trace OpenAI from now on, keep what there is to keep in the folder, and return what waits for all of it."""
     open_span: Callable[[], OpenSpan] | None = None
-    """Return a function that opens a span of the peer's own; what was turned on is on."""
+    """Return a function that opens a span of the peer's own; it was set up before."""
     statement: str = "pass"
     """What a program writes to import it."""
     distribution: str = ""
@@ -45,7 +46,7 @@ def _autolog(folder: Path) -> Flush:
 def _autolog_span() -> OpenSpan:
     import autolog
 
-    return lambda: autolog.start_span("step")
+    return partial(autolog.start_span, "step")
 
 
 def _mlflow(folder: Path) -> Flush:
@@ -55,13 +56,21 @@ def _mlflow(folder: Path) -> Flush:
     mlflow.set_experiment("benchmark")
     mlflow.config.enable_async_logging()
     mlflow.openai.autolog()
-    return mlflow.flush_trace_async_logging
+    return _flush_mlflow
+
+
+def _flush_mlflow() -> None:
+    import mlflow
+
+    # It knows of its queue only once there is a trace.
+    if mlflow.get_last_active_trace_id() is not None:
+        mlflow.flush_trace_async_logging()
 
 
 def _mlflow_span() -> OpenSpan:
     import mlflow
 
-    return lambda: mlflow.start_span("step")
+    return partial(mlflow.start_span, "step")
 
 
 def _processor() -> Any:
@@ -75,37 +84,33 @@ def _processor() -> Any:
     return BatchSpanProcessor(Nowhere())
 
 
-def _provider() -> Any:
+def _opentelemetry(instrumentor: Any) -> Flush:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import set_tracer_provider
 
     provider = TracerProvider()
     provider.add_span_processor(_processor())
     set_tracer_provider(provider)
-    return provider
+    instrumentor.instrument(tracer_provider=provider)
+    return provider.force_flush
 
 
 def _opentelemetry_span() -> OpenSpan:
     from opentelemetry.trace import get_tracer
 
-    tracer = get_tracer("benchmark")
-    return lambda: tracer.start_as_current_span("step")
+    return partial(get_tracer("benchmark").start_as_current_span, "step")
 
 
 def _openinference(folder: Path) -> Flush:  # noqa: ARG001
     from openinference.instrumentation.openai import OpenAIInstrumentor
 
-    provider = _provider()
-    OpenAIInstrumentor().instrument(tracer_provider=provider)
-    return provider.force_flush
+    return _opentelemetry(OpenAIInstrumentor())
 
 
 def _openllmetry(folder: Path) -> Flush:  # noqa: ARG001
     from opentelemetry.instrumentation.openai import OpenAIInstrumentor
 
-    provider = _provider()
-    OpenAIInstrumentor().instrument(tracer_provider=provider)
-    return provider.force_flush
+    return _opentelemetry(OpenAIInstrumentor())
 
 
 def _logfire(folder: Path) -> Flush:  # noqa: ARG001
@@ -119,7 +124,7 @@ def _logfire(folder: Path) -> Flush:  # noqa: ARG001
 def _logfire_span() -> OpenSpan:
     import logfire
 
-    return lambda: logfire.span("step")
+    return partial(logfire.span, "step")
 
 
 PEERS: Mapping[str, Peer] = {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import openai
+from workload import Workload
 
 _HEADERS = {"content-type": "application/json", "x-request-id": "req_1"}
 _USAGE = {"prompt_tokens": 2_500, "completion_tokens": 150, "total_tokens": 2_650}
@@ -59,7 +59,7 @@ def client(chunks: int = 0) -> openai.OpenAI:
 
 def conversation(messages: int) -> list[dict[str, str]]:
     """Return a conversation of messages of 2 KB each."""
-    words = random.Random(1)
-    letters = "etaoin shrdlu cmfwyp vbgkqj xz "
-    texts = ("".join(words.choices(letters, k=2_000)) for _ in range(messages))
-    return [{"role": "user" if number % 2 else "assistant", "content": text} for number, text in enumerate(texts)]
+    text = Workload().text
+    return [
+        {"role": "user" if number % 2 else "assistant", "content": text(400)[:2_000]} for number in range(messages)
+    ]

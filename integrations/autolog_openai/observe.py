@@ -273,8 +273,9 @@ def _read_body(recording: Recording, content: bytes, kind: str, span: Span) -> N
 
 
 def _read_answer_body(recording: Recording, body: dict[str, Any], span: Span) -> None:
-    body = dict(body)
-    take_user(body)
+    if not recording.options["capture_user"]:
+        body = dict(body)
+        take_user(body)
     recording.endpoint.read(span, without_credentials(body), recording.options)
 
 

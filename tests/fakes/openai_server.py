@@ -143,23 +143,29 @@ class AnswerBody(httpx.SyncByteStream, httpx.AsyncByteStream):
         self.pieces = answer.pieces
         self.pulled = 0
         self.closed = 0
-        self._answer = answer
+        self._error = answer.error
+        self._gate = answer.gate
+        self._gate_at = answer.gate_at
 
     def __iter__(self) -> Iterator[bytes]:
         while self.pulled < len(self.pieces):
             self.pulled += 1
             yield self.pieces[self.pulled - 1]
-        if self._answer.error is not None:
-            raise self._answer.error
+        self._break_off()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while self.pulled < len(self.pieces):
-            if self._answer.gate is not None and self.pulled == self._answer.gate_at:
-                await self._answer.gate.passed()
+            if self._gate is not None and self.pulled == self._gate_at:
+                await self._gate.passed()
             self.pulled += 1
             yield self.pieces[self.pulled - 1]
-        if self._answer.error is not None:
-            raise self._answer.error
+        self._break_off()
+
+    def _break_off(self) -> None:
+        # Not kept: through its traceback it would keep alive whatever read this.
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
 
     def close(self) -> None:
         self.closed += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -111,18 +111,22 @@ class Outcome:
     """What the program received: plain values, each with the type of the object that it is of."""
     error: tuple[str, int | None, str] | None = None
     """Type, HTTP status and text of the exception that the program received."""
+    is_parsing: bool = False
+    """Whether the call had returned when the program failed to parse a raw answer."""
 
 
 Around = Callable[[Call], AbstractContextManager[Any]]
-FLAVOURS = ("sync", "async", "raw")
+FLAVOURS = ("sync", "async", "raw", "whole")
+_PIECE = 997
 
 
 def replay(calls: Sequence[Call], flavour: str, around: Around) -> list[Outcome]:
     """Make calls one after the other, each inside `around(call)`, and read what they return to the end.
 
-    `flavour` is "sync", "async", or "raw" for `with_raw_response`, whose answer is parsed by the program.
+    `flavour` is "sync" or "async"; "raw" for `with_raw_response`, where the program parses the answer; or "whole",
+    where the answer was read before the SDK has it, as the transports of testing libraries do.
     """
-    server = _Server()
+    server = _Server(is_whole=flavour == "whole")
     if flavour == "async":
         return asyncio.run(_replay_async(calls, server, around))
     with httpx.Client(transport=httpx.MockTransport(server.answer)) as http_client:
@@ -133,13 +137,16 @@ def replay(calls: Sequence[Call], flavour: str, around: Around) -> list[Outcome]
 def _play(call: Call, clients: _Clients, server: _Server, flavour: str, around: Around) -> Outcome:
     client = clients.of(call)
     server.exchange, server.sent = call.exchange, []
+    is_parsing = False
     with around(call):
         try:
             result = call.start(client, flavour)
-            result = result.parse() if flavour == "raw" else result
+            is_parsing = flavour == "raw"
+            result = result.parse() if is_parsing else result
+            is_parsing = is_parsing and not _is_stream(result)
             seen = [_seen(item) for item in result] if _is_stream(result) else _seen(result)
         except (OpenAIError, ValueError) as error:
-            return Outcome(server.sent, None, _seen_error(error))
+            return Outcome(server.sent, None, _seen_error(error), is_parsing)
     return Outcome(server.sent, seen)
 
 
@@ -164,7 +171,8 @@ async def _play_async(call: Call, clients: _Clients, server: _Server, around: Ar
 class _Server:
     """Gives the recorded answer, whatever it is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_whole: bool) -> None:
+        self._is_whole = is_whole
         self.exchange: Exchange | None = None
         self.sent: list[tuple[Any, ...]] = []
 
@@ -176,7 +184,23 @@ class _Server:
             (request.method, str(request.url), headers, len(request.content) if is_form else request.content)
         )
         exchange = self.exchange
-        return httpx.Response(exchange.status, headers=exchange.headers, content=exchange.content)
+        if self._is_whole:
+            return httpx.Response(exchange.status, headers=exchange.headers, content=exchange.content)
+        return httpx.Response(exchange.status, headers=exchange.headers, stream=_Pieces(exchange.content))
+
+
+class _Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """An answer that arrives bit by bit, cut anywhere."""
+
+    def __init__(self, content: bytes) -> None:
+        self._pieces = [content[start : start + _PIECE] for start in range(0, len(content), _PIECE)]
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
 
 
 class _Clients:

@@ -26,24 +26,25 @@ pytestmark = [
         not corpus.projects(), reason=f"no recorded traffic in {corpus.ROOT.name}; AUTOLOG_CASSETTES names its folder"
     ),
     pytest.mark.skipif(VERSION < (1, 66), reason="openai before 1.66 has no responses.create"),
-    pytest.mark.filterwarnings("ignore:.*Assistants API.*:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 
 CALLS_AT_LEAST = 1_200
 
 TYPES = {
-    "chat.completions.create": SpanType.CHAT_MODEL,
-    "completions.create": SpanType.LLM,
-    "responses.create": SpanType.CHAT_MODEL,
-    "embeddings.create": SpanType.EMBEDDING,
-    "moderations.create": SpanType.GUARDRAIL,
-    "images.generate": SpanType.LLM,
-    "audio.speech.create": SpanType.LLM,
-    "audio.transcriptions.create": SpanType.LLM,
-    "beta.threads.runs.create": SpanType.AGENT,
-    "beta.threads.runs.submit_tool_outputs": SpanType.AGENT,
-    "beta.threads.runs.retrieve": SpanType.TASK,
+    "chat.completions.create": (SpanType.CHAT_MODEL, "chat"),
+    "completions.create": (SpanType.LLM, "text_completion"),
+    "responses.create": (SpanType.CHAT_MODEL, "chat"),
+    "embeddings.create": (SpanType.EMBEDDING, "embeddings"),
+    "moderations.create": (SpanType.GUARDRAIL, "moderation"),
+    "images.generate": (SpanType.LLM, "generate_content"),
+    "audio.speech.create": (SpanType.LLM, "generate_content"),
+    "audio.transcriptions.create": (SpanType.LLM, "generate_content"),
+    "beta.threads.runs.create": (SpanType.AGENT, "invoke_agent"),
+    "beta.threads.runs.submit_tool_outputs": (SpanType.AGENT, "invoke_agent"),
+    "beta.threads.runs.retrieve": (SpanType.TASK, "fetch_run"),
 }
+"""The type of the span that each method gives, and its operation. Any other method gives no span."""
 # Where each count of a recorded usage must be found; the first name is chat's, the second that of responses.
 COUNTS = {
     "input_tokens": (("prompt_tokens",), ("input_tokens",)),
@@ -66,11 +67,6 @@ COUNTS = {
 @cache
 def calls(project: str) -> list[drive.Call]:
     return drive.calls(corpus.exchanges(project))
-
-
-@cache
-def outcomes_untraced(project: str, flavour: str) -> list[drive.Outcome]:
-    return drive.replay(calls(project), flavour, lambda call: nullcontext())
 
 
 def test_enough_traffic_is_replayed():
@@ -106,22 +102,33 @@ def changes(before: drive.Outcome, after: drive.Outcome) -> Iterator[str]:
 
 def mistakes(call: drive.Call, outcome: drive.Outcome, spans: list[Any]) -> Iterator[str]:
     """What the spans of a call tell wrongly."""
-    expected = TYPES.get(call.method)
-    if [span.span_type for span in spans] != ([] if expected is None else [expected]):
-        yield f"gave {spans}, not one {expected}"
+    if call.method not in TYPES:
+        yield from (f"gave {span}" for span in spans)
         return
-    if expected is None:
+    if len(spans) != 1:
+        yield f"gave {spans}, not one span"
         return
     [span] = spans
+    span_type, operation = TYPES[call.method]
+    if (span.span_type, span.name) != (span_type, " ".join([operation, *model_of(call)])):
+        yield f"is a {span.span_type} called {span.name!r}"
     bodies = recorded_bodies(call.exchange.text)
-    failed = outcome.error is not None or any(has_failed(body) for body in bodies)
+    raised = outcome.error is not None and not outcome.is_parsing
+    failed = raised or any(has_failed(body) for body in bodies)
     if span.status.is_error != failed:
         yield f"has status {span.status}, and failed is {failed}"
+    if span.get_attribute("http.response.status_code") != call.exchange.status:
+        yield f"has not HTTP status {call.exchange.status}"
     # Polling for a run tells its tokens again; they count where they were told first.
     if call.method != "beta.threads.runs.retrieve":
         yield from wrong_counts(span.usage, recorded_usage(bodies))
-    if outcome.error is None and span.outputs is None:
-        yield "has no outputs"
+    if outcome.error is None and bodies and (call.exchange.body or {}).get("stream"):
+        yield from wrong_texts(span.outputs, bodies)
+
+
+def model_of(call: drive.Call) -> list[str]:
+    model = call.arguments.get("model")
+    return [model] if model else []
 
 
 def wrong_counts(usage: Any, recorded: dict[str, Any] | None) -> Iterator[str]:
@@ -138,6 +145,39 @@ def wrong_counts(usage: Any, recorded: dict[str, Any] | None) -> Iterator[str]:
             told = (usage.input_tokens or 0) + (usage.output_tokens or 0)
         if getattr(usage, name) != told:
             yield f"has {name}={getattr(usage, name)}, not {told} of {recorded}"
+
+
+def wrong_texts(outputs: Any, events: list[dict[str, Any]]) -> Iterator[str]:
+    """What differs between the outputs and the events of the stream."""
+    final = next((event["response"] for event in reversed(events) if at(event, ("response", "output"))), None)
+    if final is not None:
+        if outputs != final:
+            yield f"has outputs {outputs}, not {final}"
+        return
+    told = streamed_texts(events)
+    kept = {}
+    for choice in outputs.get("choices") or ():
+        message = choice.get("message") or {"content": choice.get("text")}
+        calls = message.get("tool_calls") or ()
+        kept[choice["index"]] = (message.get("content") or "", [call["function"]["arguments"] or "" for call in calls])
+    if kept != told:
+        yield f"has texts {kept}, not {told}"
+
+
+def streamed_texts(chunks: list[dict[str, Any]]) -> dict[int, tuple[str, list[str]]]:
+    """Return the text, and the arguments of the tool calls, of each choice."""
+    texts: dict[int, str] = {}
+    arguments: dict[int, dict[int, str]] = {}
+    for choice in (choice for chunk in chunks for choice in chunk.get("choices") or ()):
+        number, delta = choice.get("index", 0), choice.get("delta") or {}
+        texts[number] = texts.get(number, "") + (delta.get("content") or choice.get("text") or "")
+        for call in delta.get("tool_calls") or ():
+            known = arguments.setdefault(number, {})
+            known[call["index"]] = known.get(call["index"], "") + (call["function"].get("arguments") or "")
+    return {
+        number: (text, [known for _, known in sorted(arguments.get(number, {}).items())])
+        for number, text in texts.items()
+    }
 
 
 def at(body: Any, place: tuple[str, ...]) -> Any:
