@@ -275,6 +275,9 @@ def count_once(span: Span) -> None:
     """
     if span.usage is None:
         return
+    if span.parent is None and span.covered is None:  # a call on its own, as most are
+        span.counted = span.usage, span.cost or Cost()
+        return
     above = list(_ancestors(span))
     covered_usage, covered_cost = span.covered or (TokenUsage(), Cost())
     usage, cost = span.usage - covered_usage, Cost()

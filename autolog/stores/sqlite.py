@@ -374,8 +374,8 @@ class _Summary:
             self.metadata = _merge(self.metadata, context.metadata)
 
     def _count(self, usage: TokenUsage, cost: Cost) -> None:
-        total = usage + (TokenUsage.from_dict(json.loads(self.usage)) if self.usage else TokenUsage())
-        self.usage = json.dumps(total.to_dict())
+        total = usage + TokenUsage.from_dict(json.loads(self.usage)) if self.usage else usage
+        self.usage = json.dumps({name: count for name, count in total.to_dict().items() if name != "raw"})
         self.total_tokens = _total(total)
         if cost.total or self.cost_total is not None:
             self.cost_input = (self.cost_input or 0) + cost.input
