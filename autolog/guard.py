@@ -23,7 +23,8 @@ class Guard:
     def __init__(self) -> None:
         self.reraise = False
         self.errors = 0
-        self._lock = threading.Lock()
+        # Reentrant: a finalizer may fail in a thread that is noting another error.
+        self._lock = threading.RLock()
         self._seen: set[tuple[str, int]] = set()
 
     def __enter__(self) -> None:
@@ -55,7 +56,7 @@ class Guard:
 
     def renew_after_fork(self) -> None:
         """Replace the lock, which another thread may have held when the process forked."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
 
 def _origin(error: BaseException) -> tuple[str, int]:

@@ -12,6 +12,7 @@ import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 
 from autolog import capture, semconv
 from autolog.context import suppress
@@ -83,10 +84,12 @@ class Pipeline:
         self._unwritten: list[Span] = []
         self._waiting_bytes = 0
         self._sizes: dict[int, int] = {}
-        self._wake = threading.Event()
+        # Not an Event: a finalizer may end a span, in a thread that is inside of Event.set() at that moment.
+        self._alarm: SimpleQueue[None] = SimpleQueue()
+        self._is_awake = False
         self._hurry = threading.Event()
         self._draining = threading.RLock()
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()
         self._worker: threading.Thread | None = None
         self._stopping = False
         self._pause = 0.0
@@ -98,10 +101,8 @@ class Pipeline:
         """Note a span that started, so that it can be seen while it runs."""
         self._started += 1
         self._open[span._span_id] = span
-        if not self._wake.is_set():
-            self._wake.set()
-            if self._worker is None:
-                self._start_worker()
+        if not self._is_awake:
+            self._rouse()
 
     def ended(self, span: Span) -> None:
         """Take a span that ended. Never waits; what there is no room for is dropped and counted."""
@@ -110,10 +111,14 @@ class Pipeline:
         if waiting >= _UNMEASURED and not self._has_room(span, waiting):
             return
         self._queue.append(span)
-        if not self._wake.is_set():
-            self._wake.set()
-            if self._worker is None:
-                self._start_worker()
+        if not self._is_awake:
+            self._rouse()
+
+    def _rouse(self) -> None:
+        self._is_awake = True
+        self._alarm.put(None)
+        if self._worker is None:
+            self._start_worker()
 
     def _has_room(self, span: Span, waiting: int) -> bool:
         if waiting + len(self._unwritten) >= self._settings.queue_spans:
@@ -152,16 +157,15 @@ class Pipeline:
     def _work(self) -> None:
         with suppress():  # whatever the store itself uses must not be traced
             while not self._stopping:
-                self._wake.wait()
+                self._alarm.get()
                 self._hurry.wait(max(self._settings.flush_interval, self._pause))
-                # Cleared before looking, so that what comes meanwhile wakes us again.
+                # Asleep before looking, so that what comes meanwhile wakes us again.
                 self._hurry.clear()
-                if len(self._open) <= len(self._shown):
-                    self._wake.clear()
+                self._is_awake = False
                 with guarded:
                     self.drain()
-                if self._unwritten or self._queue:
-                    self._wake.set()
+                if self._unwritten or self._queue or len(self._open) > len(self._shown):
+                    self._rouse()
 
     def drain(self, *, show_open: bool = False) -> bool:
         """Write what has ended, and what has been open for long; return whether nothing is left to write."""
@@ -301,7 +305,7 @@ class Pipeline:
                 _abandon(span)
         self._stopping = True
         self._hurry.set()
-        self._wake.set()
+        self._alarm.put(None)
         deadline = time.monotonic() + self._settings.exit_timeout
         worker = self._worker
         if worker is not None and worker is not threading.current_thread():

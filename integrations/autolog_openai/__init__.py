@@ -24,6 +24,7 @@ class OpenAI(Integration):
         "openai._base_client:AsyncAPIClient.request": observe_request,
         "openai._base_client:SyncAPIClient._process_response": observe_response,
         "openai._base_client:AsyncAPIClient._process_response": observe_response,
+        "openai._base_client:BaseClient._process_response": observe_response,  # of both, in the first versions
         "openai._base_client:SyncAPIClient._sleep_for_retry": observe_retry,
         "openai._base_client:AsyncAPIClient._sleep_for_retry": observe_retry,
     }

@@ -62,7 +62,7 @@ class Recording:
         remember_secrets(getattr(request, "headers", None))
         span.record_exception(error)
         span.set_attribute(semconv.HTTP_STATUS, getattr(error, "status_code", None))
-        span.set_attribute(semconv.REQUEST_ID, getattr(error, "request_id", None))
+        span.set_attribute(semconv.REQUEST_ID, attempt(_request_id, error, default=None))
         span.set_attribute(semconv.ERROR_CODE, getattr(error, "code", None))
         if request is not None:
             self.retries = self.retries or attempt(int, request.headers.get("x-stainless-retry-count"), default=0)
@@ -231,6 +231,11 @@ def _inject_usage(call: Call, options: Any, endpoint: Endpoint) -> UsageFilter |
     else:
         call.kwargs = {**call.kwargs, "options": changed}
     return UsageFilter()
+
+
+def _request_id(error: Any) -> str | None:
+    request_id: str | None = error.response.headers.get("x-request-id")  # `error.request_id` came after 1.3
+    return request_id
 
 
 def _response_of(result: Any) -> Any:
