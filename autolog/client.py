@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import threading
-import weakref
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
 from autolog.capture import Limits
 from autolog.errors import InvalidQuery, NotFound
+from autolog.fork import ForkLock
 from autolog.ids import format_trace_id
 from autolog.model.span import Span
 from autolog.model.trace import Trace, TraceInfo, TraceState
@@ -41,7 +39,6 @@ class Client:
         self._pipeline = Pipeline(self._write, self.settings, Pricing().price if self.settings.cost else None)
         self.tracer = Tracer(self._pipeline.started, self._pipeline.ended, self.settings.experiment)
         self.tracer.enabled = self.settings.tracing is not False
-        _clients.add(self)
 
     def _open(self, address: str | None) -> Store:
         limits = Limits(self.settings.max_string, self.settings.max_payload, self.settings.max_media)
@@ -209,8 +206,7 @@ def _row(trace: Trace | TraceInfo) -> dict[str, Any]:
     )
 
 
-_clients: weakref.WeakSet[Client] = weakref.WeakSet()
-_lock = threading.Lock()
+_lock = ForkLock(rank=0)
 _default: Client | None = None
 
 
@@ -229,24 +225,3 @@ def set_default_client(client: Client | None) -> Client | None:
     global _default
     previous, _default = _default, client
     return previous
-
-
-def _before_fork() -> None:
-    for client in list(_clients):
-        client._store.before_fork()
-
-
-def _after_fork_in_parent() -> None:
-    for client in list(_clients):
-        client._store.after_fork_in_parent()
-
-
-def _after_fork_in_child() -> None:
-    global _lock
-    _lock = threading.Lock()
-    for client in list(_clients):
-        client._store.after_fork_in_child()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

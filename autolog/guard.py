@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
+
+from autolog.fork import ForkLock
 
 logger = logging.getLogger("autolog")
 
@@ -24,7 +25,7 @@ class Guard:
         self.reraise = False
         self.errors = 0
         # Reentrant: a finalizer may fail in a thread that is noting another error.
-        self._lock = threading.RLock()
+        self._lock = ForkLock(rank=3)
         self._seen: set[tuple[str, int]] = set()
 
     def __enter__(self) -> None:
@@ -53,10 +54,6 @@ class Guard:
                 "Please report it. Further errors from this place are only counted (autolog.stats()).",
                 exc_info=error,
             )
-
-    def renew_after_fork(self) -> None:
-        """Replace the lock, which another thread may have held when the process forked."""
-        self._lock = threading.RLock()
 
 
 def _origin(error: BaseException) -> tuple[str, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import copy
 import logging
-import os
 import threading
 import time
 import weakref
@@ -17,6 +16,7 @@ from queue import SimpleQueue
 from autolog import capture, semconv
 from autolog.context import suppress
 from autolog.errors import StoreError
+from autolog.fork import ForkLock, call_in_child
 from autolog.guard import guarded
 from autolog.ids import correct_drift, now_ns
 from autolog.model.span import Span, SpanEvent, Status, StatusCode
@@ -74,8 +74,11 @@ class Pipeline:
         self._payloads_dropped = 0
         self._store_errors = 0
         self._last_store_error: str | None = None
+        self._draining = ForkLock(rank=0)
+        self._starting = ForkLock(rank=0)
         self._reset()
         _pipelines.add(self)
+        call_in_child(self._begin_anew)
 
     def _reset(self) -> None:
         self._queue: deque[Span] = deque()
@@ -88,8 +91,6 @@ class Pipeline:
         self._alarm: SimpleQueue[None] = SimpleQueue()
         self._is_awake = False
         self._hurry = threading.Event()
-        self._draining = threading.RLock()
-        self._starting = threading.RLock()
         self._worker: threading.Thread | None = None
         self._stopping = False
         self._pause = 0.0
@@ -336,7 +337,7 @@ class Pipeline:
             last_store_error=self._last_store_error,
         )
 
-    def renew_after_fork(self) -> None:
+    def _begin_anew(self) -> None:
         """In the child of a fork: an empty queue and a worker of its own. The parent stores what it had."""
         self._started = self._stored = 0
         self._reset()
@@ -372,12 +373,4 @@ def _stop_all() -> None:
         pipeline.stop()
 
 
-def _renew_all() -> None:
-    guarded.renew_after_fork()
-    for pipeline in list(_pipelines):
-        pipeline.renew_after_fork()
-
-
 atexit.register(_stop_all)
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_renew_all)

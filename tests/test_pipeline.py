@@ -110,10 +110,12 @@ def test_parent_and_child_of_a_fork_store_their_own_spans_once(store):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_fork_while_the_worker_holds_its_locks_does_not_hang(store):
     script = """
-    import warnings; warnings.simplefilter("ignore")
+    import time, warnings; warnings.simplefilter("ignore")
     stop = False
     def record():
-        while not stop: client.tracer.start_span("parent").end(); client.flush()
+        while not stop:
+            client.tracer.start_span("parent").end(); client.flush()
+            time.sleep(0.001)
     thread = threading.Thread(target=record); thread.start()
     for _ in range(20):
         if os.fork() == 0:

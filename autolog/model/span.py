@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Token
@@ -17,6 +15,7 @@ from opentelemetry import trace as otel
 
 from autolog import capture, semconv
 from autolog.context import attach, detach
+from autolog.fork import ForkLock
 from autolog.guard import attempt, guarded
 from autolog.ids import format_span_id, format_trace_id, now_ns, parse_id
 from autolog.model.usage import Cost, TokenUsage
@@ -110,16 +109,7 @@ class Link:
 
 
 # Deferred work is rare to collide on, so one lock serves all spans.
-_resolving = threading.RLock()
-
-
-def _renew_lock() -> None:
-    global _resolving
-    _resolving = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_renew_lock)
+_resolving = ForkLock(rank=2)
 
 
 class Span(otel.Span):

@@ -39,15 +39,6 @@ class Store(Protocol):
     def close(self) -> None:
         """Let go of files and connections; a later call opens them again."""
 
-    def before_fork(self) -> None:
-        """Come to rest: no thread may be inside a library whose locks a child would inherit."""
-
-    def after_fork_in_parent(self) -> None:
-        """Go on."""
-
-    def after_fork_in_child(self) -> None:
-        """Let go of what belongs to the parent."""
-
 
 def default_path() -> Path:
     """Return `.autolog/traces.db` in the nearest parent folder that has one, else in the current folder."""

@@ -13,7 +13,6 @@ import logging
 import os
 import random
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -25,6 +24,7 @@ from typing import Any, TypeVar
 from autolog import capture, semconv
 from autolog.capture import Limits
 from autolog.errors import StoreError
+from autolog.fork import ForkLock, call_in_child
 from autolog.guard import attempt
 from autolog.ids import format_span_id, parse_id
 from autolog.model.message import preview
@@ -55,10 +55,10 @@ class SqliteStore:
         self.location = str(path) if path else "memory"
         self.cut = 0
         self._limits = limits
-        self._lock = threading.RLock()
+        self._lock = ForkLock(rank=1)
         self._connection: sqlite3.Connection | None = None
-        self._is_held = False
         self._left_behind: list[sqlite3.Connection] = []
+        call_in_child(self._leave_behind)
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -155,18 +155,8 @@ class SqliteStore:
                 self._connection.close()
                 self._connection = None
 
-    def before_fork(self) -> None:
-        """Wait until no thread is inside SQLite, whose own locks a child would inherit held for ever."""
-        self._is_held = self._lock.acquire(timeout=_BUSY_SECONDS)
-
-    def after_fork_in_parent(self) -> None:
-        """Let threads use SQLite again."""
-        if self._is_held:
-            self._lock.release()
-
-    def after_fork_in_child(self) -> None:
-        """Let go of the parent's connection without closing it, as SQLite asks."""
-        self._lock = threading.RLock()
+    def _leave_behind(self) -> None:
+        """In the child of a fork: let go of the parent's connection without closing it, as SQLite asks."""
         if self._connection is not None and self.path is not None:
             self._left_behind.append(self._connection)
             self._connection = None
@@ -283,7 +273,7 @@ def _waiting(work: Callable[[], T]) -> T:
             if not _is_busy(error) or time.monotonic() > deadline:
                 raise
             # SQLite's own waiting sleeps up to 100 ms and is unfair; a short random one is neither.
-            time.sleep(random.uniform(0.001, 0.01))
+            time.sleep(random.uniform(0.0005, 0.005))
 
 
 def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
