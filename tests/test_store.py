@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import autolog as al
 from autolog import Client, InvalidQuery, InvalidSetting, NotFound, SpanType, StoreError, TokenUsage, TraceState
-from autolog.stores import migrations
+from autolog.stores.sqlite import migrations
 from autolog.stores.base import default_path
 from autolog.testing import fresh_client, spans, traces
 
@@ -333,7 +333,7 @@ def test_four_processes_write_and_one_reads_at_once(path):
 
 
 def test_a_lock_held_by_another_process_delays_and_loses_nothing(path, monkeypatch, caplog):
-    monkeypatch.setattr("autolog.stores.sqlite._BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("autolog.stores.sqlite.store._BUSY_SECONDS", 0.05)
     with fresh_client(str(path)) as client:
         record("first")
         client.flush()
@@ -472,7 +472,7 @@ def test_payloads_that_are_damaged_cost_no_trace(path):
 def test_a_migration_that_is_killed_leaves_the_database_as_it_was(path):
     script = f"""
         import os, sqlite3, autolog as al
-        from autolog.stores import migrations
+        from autolog.stores.sqlite import migrations
         statements = migrations._statements
         def dying(step):
             yield from statements(step)[:4]

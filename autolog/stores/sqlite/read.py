@@ -1,0 +1,135 @@
+"""Read traces from the SQLite store."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from autolog import semconv
+from autolog.guard import attempt
+from autolog.ids import format_span_id, parse_id
+from autolog.model.span import Link, Span, SpanEvent, SpanType, Status
+from autolog.model.trace import Trace, TraceInfo, in_tree_order
+from autolog.model.usage import Cost, TokenUsage
+from autolog.search.query import TraceQuery
+from autolog.stores import compression
+from autolog.stores.sqlite.rows import SPAN_COLUMNS, STATES, STATUSES, TRACE_COLUMNS, label, text
+
+_SPAN_READ = SPAN_COLUMNS[1:8]
+_SELECT_TRACE = f"SELECT {', '.join('t.' + name for name in TRACE_COLUMNS)}"
+
+
+def read_trace(trace_id: bytes, connection: sqlite3.Connection) -> Trace | None:
+    """Return the trace with its spans, or `None`."""
+    row = connection.execute(f"{_SELECT_TRACE} FROM traces t WHERE t.trace_id = ?", (trace_id,)).fetchone()
+    if row is None:
+        return None
+    rid = row[0]
+    spans = connection.execute(f"SELECT {', '.join(_SPAN_READ)} FROM spans WHERE rid = ?", (rid,)).fetchall()
+    chunks = connection.execute("SELECT codec, body FROM payloads WHERE rid = ? ORDER BY id", (rid,)).fetchall()
+    return _trace(row, spans, chunks)
+
+
+def search(query: TraceQuery, connection: sqlite3.Connection) -> list[TraceInfo]:
+    """Return the traces that `query` asks for, newest first."""
+    sql, values = _search_sql(query)
+    return [_info(row) for row in connection.execute(sql, values)]
+
+
+def _search_sql(query: TraceQuery) -> tuple[str, list[Any]]:
+    """Return SQL and its values; every name in it is ours, every value of the user's is bound."""
+    labels = [label(f"tag.{key}", value) for key, value in query.tags.items()]
+    if query.model is not None:
+        labels.append(label("model", query.model))
+    conditions: list[str] = []
+    values: list[Any] = []
+    tables, start = "traces t", "t.start_ns"
+    for number, (key, value) in enumerate(labels):
+        if number == 0:
+            # CROSS JOIN keeps this order: walk the first label newest first, look the rest up.
+            tables, start = "labels l CROSS JOIN traces t ON t.rid = l.rid", "l.start_ns"
+            conditions.append("l.key = ? AND l.value = ?")
+        else:
+            conditions.append(
+                "EXISTS(SELECT 1 FROM labels m WHERE m.key = ? AND m.value = ? AND m.start_ns = t.start_ns AND m.rid = t.rid)"
+            )
+        values += [key, value]
+    if query.state is not None:
+        # Spelled out rather than bound where the index has a condition on it.
+        conditions.append(f"t.state = {STATES.index(query.state)}")
+    for name in ("name", "experiment", "run", "session", "user"):
+        value = getattr(query, name)
+        if value is not None:
+            conditions.append(f"t.{name} = ?")
+            values.append(text(value))
+    for comparison, moment in ((">=", query.since_ns), ("<", query.until_ns)):
+        if moment is not None:
+            conditions.append(f"{start} {comparison} ?")
+            values.append(moment)
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    rid = "l.rid" if labels else "t.rid"
+    sql = f"{_SELECT_TRACE} FROM {tables}{where} ORDER BY {start} DESC, {rid} DESC LIMIT ?"
+    return sql, [*values, query.max_results]
+
+
+def _info(row: Sequence[Any]) -> TraceInfo:
+    fields = dict(zip(TRACE_COLUMNS, row, strict=True))
+    cost = fields["cost_total"]
+    return TraceInfo(
+        trace_id=fields["trace_id"].hex(),
+        name=fields["name"],
+        state=STATES[fields["state"]],
+        start_time_ns=fields["start_ns"],
+        end_time_ns=fields["end_ns"],
+        experiment=fields["experiment"],
+        run=fields["run"],
+        session=fields["session"],
+        user=fields["user"],
+        tags=json.loads(fields["tags"] or "{}"),
+        metadata=json.loads(fields["metadata"] or "{}"),
+        request_preview=fields["request"],
+        response_preview=fields["response"],
+        usage=TokenUsage.from_dict(json.loads(fields["usage"])) if fields["usage"] else None,
+        cost=Cost(fields["cost_input"], fields["cost_output"], cost) if cost is not None else None,
+        span_count=fields["spans"],
+        error_count=fields["errors"],
+    )
+
+
+def _trace(row: Sequence[Any], spans: Sequence[Sequence[Any]], chunks: Sequence[tuple[int, bytes]]) -> Trace:
+    payloads: dict[str, dict[str, Any]] = {}
+    for codec, body in chunks:
+        for record in attempt(_unpacked, codec, body, default=_DAMAGED):
+            payloads[record["span_id"]] = record
+    info = _info(row)
+    trace_id = parse_id(info.trace_id, 32)
+    return Trace(info, in_tree_order(_span(trace_id, values, payloads) for values in spans))
+
+
+_NO_RECORD = {"attributes": {semconv.TRUNCATED: "its payload can't be read: the store is damaged"}}
+_DAMAGED: list[dict[str, Any]] = []
+
+
+def _unpacked(codec: int, body: bytes) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = json.loads(compression.decompress(body) if codec == compression.ZSTD else body)
+    return records
+
+
+def _span(trace_id: int, values: Sequence[Any], payloads: dict[str, dict[str, Any]]) -> Span:
+    key, parent, name, span_type, status, start_ns, end_ns = values
+    span_id = int.from_bytes(key, "big")
+    record = payloads.get(format_span_id(span_id), _NO_RECORD)
+    span = Span(
+        name, SpanType(span_type), trace_id, span_id, int.from_bytes(parent, "big") if parent else None, start_ns
+    )
+    span.end_time_ns = end_ns
+    span._status = Status(STATUSES[status], record.get("description"))
+    span._inputs, span._outputs = record.get("inputs"), record.get("outputs")
+    span._attributes = dict(record.get("attributes") or {})
+    span._events = [SpanEvent(*event) for event in record.get("events") or ()] or None
+    span._links = [Link(*link) for link in record.get("links") or ()] or None
+    span._usage = TokenUsage.from_dict(record["usage"]) if "usage" in record else None
+    span._cost = Cost.from_dict(record["cost"]) if "cost" in record else None
+    return span

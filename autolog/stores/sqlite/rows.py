@@ -1,0 +1,125 @@
+"""The rows of the SQLite store: their columns, and how a trace's row is added up from its spans."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from autolog import capture
+from autolog.model.message import preview
+from autolog.model.span import Span, StatusCode
+from autolog.model.trace import TraceContext, TraceState
+from autolog.model.usage import Cost, TokenUsage
+
+STATES = (TraceState.IN_PROGRESS, TraceState.OK, TraceState.ERROR)
+STATUSES = (StatusCode.UNSET, StatusCode.OK, StatusCode.ERROR)
+SPAN_COLUMNS = (
+    "rid", "span_id", "parent_id", "name", "type", "status", "start_ns", "end_ns", "model", "provider",
+    "input_tokens", "output_tokens", "cost", "error_type",
+)  # fmt: skip
+NEVER = 2**62
+_MAX_LABEL = 500
+
+
+@dataclass(slots=True)
+class Summary:
+    """The row of a trace, as it is added up."""
+
+    rank: int = 0
+    state: int = 0
+    name: str = ""
+    start_ns: int = NEVER
+    end_ns: int | None = None
+    experiment: str = "default"
+    run: str | None = None
+    session: str | None = None
+    user: str | None = None
+    request: str | None = None
+    response: str | None = None
+    spans: int = 0
+    errors: int = 0
+    usage: str | None = None
+    total_tokens: int | None = None
+    cost_input: float | None = None
+    cost_output: float | None = None
+    cost_total: float | None = None
+    tags: str | None = None
+    metadata: str | None = None
+
+    def values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def add(self, span: Span, *, is_new: bool, newly_ended: bool) -> None:
+        self.start_ns = min(self.start_ns, span.start_time_ns)
+        self.spans += is_new
+        if newly_ended:
+            self.errors += span.status.is_error
+            if span.counted is not None:
+                self._count(*span.counted)
+        if not self.name:
+            self.name = text(span.name)
+        rank = 0 if span.parent is not None else 1 if span._parent_id is not None else 2
+        if span.trace_context is not None:
+            self._take(span.trace_context)
+        if rank == 0 or rank < self.rank:
+            return
+        if rank > self.rank or span.start_time_ns <= self.start_ns:
+            self.name = text(span.name)
+            self.request = _previewed(span.trace_context, "request_preview", span.inputs) or self.request
+        if rank > self.rank:
+            self.state, self.end_ns = 0, None
+        self.rank = rank
+        if span.end_time_ns is not None:
+            self.state = max(self.state, 2 if span.status.is_error else 1)
+            self.end_ns = max(self.end_ns or 0, span.end_time_ns)
+            self.response = _previewed(span.trace_context, "response_preview", span.outputs) or self.response
+
+    def _take(self, context: TraceContext) -> None:
+        self.experiment = text(context.experiment)
+        self.run = text(context.run) or self.run
+        self.session = text(context.session) or self.session
+        self.user = text(context.user) or self.user
+        if context.tags:
+            self.tags = _merge(self.tags, context.tags)
+        if context.metadata:
+            self.metadata = _merge(self.metadata, context.metadata)
+
+    def _count(self, usage: TokenUsage, cost: Cost) -> None:
+        total = usage + TokenUsage.from_dict(json.loads(self.usage)) if self.usage else usage
+        self.usage = json.dumps({name: count for name, count in total.to_dict().items() if name != "raw"})
+        self.total_tokens = _total(total)
+        if cost.total or self.cost_total is not None:
+            self.cost_input = (self.cost_input or 0) + cost.input
+            self.cost_output = (self.cost_output or 0) + cost.output
+            self.cost_total = (self.cost_total or 0) + cost.total
+
+
+TRACE_COLUMNS = ("rid", "trace_id", *Summary.__slots__)
+
+
+def _merge(stored: str | None, added: dict[str, str]) -> str:
+    cleaned = {text(key): text(value) for key, value in added.items()}
+    return json.dumps({**(json.loads(stored) if stored else {}), **cleaned}, sort_keys=True)
+
+
+def _total(usage: TokenUsage) -> int | None:
+    if usage.total_tokens is not None:
+        return usage.total_tokens
+    known = [count for count in (usage.input_tokens, usage.output_tokens) if count is not None]
+    return sum(known) if known else None
+
+
+def _previewed(context: TraceContext | None, name: str, payload: Any) -> str | None:
+    given = getattr(context, name) if context is not None else None
+    return text(given) or preview(payload)
+
+
+def text(value: Any) -> Any:
+    """Return text that a database takes."""
+    return None if value is None else capture.clean_text(value if isinstance(value, str) else str(value))
+
+
+def label(key: str, value: str) -> tuple[str, str]:
+    """Return what a trace is found by, as it is stored."""
+    return text(key)[:_MAX_LABEL], text(value)[:_MAX_LABEL]

@@ -1,0 +1,219 @@
+"""The store itself: its connection, its transactions, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from autolog.capture import Limits
+from autolog.errors import StoreError
+from autolog.fork import ForkLock, call_in_child
+from autolog.ids import parse_id
+from autolog.model.span import Span
+from autolog.model.trace import Trace, TraceInfo
+from autolog.search.query import TraceQuery
+from autolog.stores.sqlite import migrations
+from autolog.stores.sqlite.read import read_trace, search
+from autolog.stores.sqlite.write import DELETE_AT_ONCE, batches_of, delete, parts, write_batches
+
+T = TypeVar("T")
+
+_BUSY_SECONDS = 5.0
+
+
+class SqliteStore:
+    """Keeps traces in the SQLite file at `path`, or in memory where `path` is `None`."""
+
+    def __init__(self, path: Path | None, limits: Limits) -> None:
+        self.path = path
+        self.location = str(path) if path else "memory"
+        self.cut = 0
+        self._limits = limits
+        self._lock = ForkLock(rank=1)
+        self._connection: sqlite3.Connection | None = None
+        self._left_behind: list[sqlite3.Connection] = []
+        call_in_child(self._leave_behind)
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def write(self, spans: Sequence[Span]) -> None:
+        """Keep spans, ended or still open, all or none. Writing one again changes nothing or replaces it."""
+        # Encoding and compressing happen outside the transaction, which other processes wait for.
+        batches = batches_of(spans, self._limits)
+        self._transaction(partial(write_batches, batches))
+        self.cut += sum(batch.cut for batch in batches)
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def get_trace(self, trace_id: str) -> Trace | None:
+        """Return the trace with its spans, or `None`."""
+        try:
+            key = parse_id(trace_id, 32).to_bytes(16, "big")
+        except ValueError:
+            return None
+
+        return self._read(partial(read_trace, key))
+
+    def search(self, query: TraceQuery) -> list[TraceInfo]:
+        """Return the traces that `query` asks for, newest first."""
+        return self._read(partial(search, query)) or []
+
+    def delete(self, trace_ids: Sequence[str] | None, experiment: str | None, before_ns: int | None, most: int) -> int:
+        """Delete the traces that meet every condition given, oldest first, at most `most`; return how many."""
+        conditions = ["1"]
+        values: list[Any] = []
+        if experiment is not None:
+            conditions.append("experiment = ?")
+            values.append(experiment)
+        if before_ns is not None:
+            conditions.append("start_ns < ?")
+            values.append(before_ns)
+        deleted = 0
+        # Few at a time, so that writers are not kept waiting.
+        for keys in parts(trace_ids):
+            count = min(DELETE_AT_ONCE, most - deleted)
+            found = self._transaction(partial(delete, conditions, values, keys, count))
+            deleted += found
+            if deleted == most or (keys is None and found < count):
+                break
+        return deleted
+
+    # --- the connection --------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let go of the file; a later call opens it again."""
+        with self._lock:
+            if self._connection is not None and self.path is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _leave_behind(self) -> None:
+        """In the child of a fork: let go of the parent's connection without closing it, as SQLite asks."""
+        if self._connection is not None and self.path is not None:
+            self._left_behind.append(self._connection)
+            self._connection = None
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do `work` in one write transaction, waiting for other processes' ones."""
+        with self._lock, self._explained():
+            return _waiting(lambda: _in_transaction(self._open(create=True), work))
+
+    def _read(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Do `work` on the store as it is; `None` where no store was made yet."""
+        with self._lock, self._explained():
+            if self._connection is None and self.path is not None and not self.path.exists():
+                return None
+            return _waiting(lambda: work(self._open(create=False)))
+
+    def _open(self, *, create: bool) -> sqlite3.Connection:
+        if self._connection is not None:
+            return self._connection
+        if self.path is not None and create:
+            _make_private_file(self.path)
+        connection = sqlite3.connect(
+            self.path or ":memory:", timeout=0, isolation_level=None, check_same_thread=False, cached_statements=64
+        )
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > migrations.VERSION:
+            raise StoreError(
+                f"{self.location} was written by a newer autolog (schema {version}; this one knows "
+                f"{migrations.VERSION}). Upgrade autolog-tracing, or set AUTOLOG_STORE to another file."
+            )
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        owner = connection.execute("PRAGMA application_id").fetchone()[0]
+        if tables and owner != migrations.APPLICATION_ID:
+            raise StoreError(
+                f"{self.location} is a database of another program and is left alone. Set AUTOLOG_STORE to another file."
+            )
+        if not tables:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        if version < migrations.VERSION:
+            _in_transaction(connection, migrations.migrate)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn SQLite's errors into ones that say what to do."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(error, sqlite3.DatabaseError) and not _is_busy(error):
+                self._discard()
+            raise StoreError(self._explain(error)) from error
+
+    def _discard(self) -> None:
+        """Drop a connection that may be broken; the file may be mended before the next try."""
+        if self._connection is not None and self.path is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+    def _explain(self, error: Exception) -> str:
+        text = str(error)
+        if "is full" in text or getattr(error, "errno", None) == errno.ENOSPC:
+            return f"no space is left for {self.location}. Free some: recording goes on by itself."
+        if "not a database" in text or "malformed" in text:
+            return (
+                f"{self.location} is damaged or not a database ({text}). Move it away: a new one is made by itself. "
+                "What can be saved of it: sqlite3 OLD .recover | sqlite3 NEW"
+            )
+        if _is_busy(error):
+            return f"{self.location} is locked by another process for longer than {_BUSY_SECONDS:.0f} s; trying again."
+        return f"{self.location} can't be used ({text}). Set AUTOLOG_STORE to a file that can be written."
+
+
+def _make_private_file(path: Path) -> None:
+    """Make the database readable by its owner only, for prompts are in it, and unknown to git."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.parent.name == ".autolog" and not (path.parent / ".gitignore").exists():
+        (path.parent / ".gitignore").write_text("*\n")
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and ("locked" in str(error) or "busy" in str(error))
+
+
+def _waiting(work: Callable[[], T]) -> T:
+    """Do `work`, again and again while another process holds the file."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            return work()
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > deadline:
+                raise
+            # SQLite's own waiting sleeps up to 100 ms and is unfair; a short random one is neither.
+            time.sleep(random.uniform(0.0005, 0.005))
+
+
+def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    # Always IMMEDIATE: a transaction that turns into a writing one later fails at once if another one writes.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result
