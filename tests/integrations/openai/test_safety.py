@@ -463,14 +463,14 @@ def test_an_odd_event_does_what_it_does_without_tracing(client, server, event):
 OWN_CODE = [
     "autolog_openai.observe._request",
     "autolog_openai.observe._snapshot",
-    "autolog_openai.observe._read_head",
+    "autolog_openai.recording.read_head",
     "autolog_openai.request.Request.describe",
-    "autolog_openai.observe.Recording.succeed",
+    "autolog_openai.recording.Recording.succeed",
     "autolog.model.span.Span.set_attribute",
 ]
 
 
-@pytest.mark.parametrize("own", [*OWN_CODE, "autolog_openai.observe._read_body"])
+@pytest.mark.parametrize("own", [*OWN_CODE, "autolog_openai.answer._read_body"])
 def test_a_mistake_of_ours_does_not_reach_the_call(traced, monkeypatch, openai_client, own):
     monkeypatch.setattr(guarded, "reraise", False)
     monkeypatch.setattr(own, lambda *args, **kwargs: 1 / 0)
@@ -485,7 +485,7 @@ def test_a_mistake_of_ours_does_not_reach_the_call(traced, monkeypatch, openai_c
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("own", [*OWN_CODE, "autolog_openai.observe._read_body"])
+@pytest.mark.parametrize("own", [*OWN_CODE, "autolog_openai.answer._read_body"])
 async def test_a_mistake_of_ours_does_not_reach_the_async_call(traced, monkeypatch, async_client, own):
     monkeypatch.setattr(guarded, "reraise", False)
     monkeypatch.setattr(own, lambda *args, **kwargs: 1 / 0)
@@ -500,9 +500,9 @@ async def test_a_mistake_of_ours_does_not_reach_the_async_call(traced, monkeypat
 
 
 OWN_STREAM_CODE = [
-    "autolog_openai.observe._read_stream",
+    "autolog_openai.recording.read_stream",
     "autolog_openai.merge.events",
-    "autolog_openai.observe.Recording._stream_ended",
+    "autolog_openai.recording.Recording._stream_ended",
     "autolog.instrumentation.http_response.ResponseWatch.saw",
 ]
 
@@ -520,7 +520,7 @@ def test_a_mistake_of_ours_does_not_reach_the_stream(traced, monkeypatch, openai
     assert span.end_time_ns is not None
 
 
-@pytest.mark.parametrize("own", ["autolog_openai.observe.Recording.fail", "autolog.model.span.Span.record_exception"])
+@pytest.mark.parametrize("own", ["autolog_openai.recording.Recording.fail", "autolog.model.span.Span.record_exception"])
 def test_a_mistake_of_ours_does_not_hide_the_error_of_the_call(traced, monkeypatch, server, openai_client, own):
     monkeypatch.setattr(guarded, "reraise", False)
     monkeypatch.setattr(own, lambda *args, **kwargs: 1 / 0)
