@@ -68,12 +68,6 @@ class Pipeline:
         self._write = write
         self._settings = settings
         self._price = price
-        self._started = 0
-        self._stored = 0
-        self._dropped: Counter[str] = Counter()
-        self._payloads_dropped = 0
-        self._store_errors = 0
-        self._last_store_error: str | None = None
         self._draining = ForkLock(rank=0)
         self._starting = ForkLock(rank=0)
         self._reset()
@@ -94,13 +88,19 @@ class Pipeline:
         self._worker: threading.Thread | None = None
         self._stopping = False
         self._pause = 0.0
-        self._retry_at = 0.0
+        self._stored = 0
+        self._writing = 0
+        self._dropped: Counter[str] = Counter()
+        self._payloads_dropped = 0
+        self._store_errors = 0
+        self._last_store_error: str | None = None
+        # Reentrant: a finalizer may drop a span in a thread that is counting another one.
+        self._counting = threading.RLock()
 
     # --- on the path of the traced program -------------------------------------------------------
 
     def started(self, span: Span) -> None:
         """Note a span that started, so that it can be seen while it runs."""
-        self._started += 1
         self._open[span._span_id] = span
         if not self._is_awake:
             self._rouse()
@@ -128,7 +128,8 @@ class Pipeline:
         with guarded:
             size = _size(span)
             if self._waiting_bytes + size > self._settings.queue_bytes:
-                self._payloads_dropped += 1
+                with self._counting:
+                    self._payloads_dropped += 1
                 span._inputs = span._outputs = None
                 span._deferred = None
                 span._attributes[semconv.TRUNCATED] = "payload dropped: too many bytes were waiting for the store"
@@ -138,9 +139,11 @@ class Pipeline:
         return True
 
     def _drop(self, count: int, reason: str) -> None:
-        if not self._dropped[reason]:
+        with self._counting:
+            self._dropped[reason] += count
+            is_first = self._dropped[reason] == count
+        if is_first:
             logger.warning("autolog drops spans (%s); autolog.stats() counts them", reason.replace("_", " "))
-        self._dropped[reason] += count
 
     # --- the worker ------------------------------------------------------------------------------
 
@@ -194,7 +197,10 @@ class Pipeline:
             self._waiting_bytes -= self._sizes.pop(id(span), 0)
             with guarded:
                 self._finish(span)
+            # Outside of the guard: whatever failed before, content that must not be kept is not.
+            self._withhold(span)
             batch.append(span)
+        self._writing = len(batch)
         return batch
 
     def _finish(self, span: Span) -> None:
@@ -203,7 +209,6 @@ class Pipeline:
         if self._price is not None and span.usage is not None:
             self._price(span)
         count_once(span)
-        self._withhold(span)
 
     def _withhold(self, span: Span) -> None:
         if self._settings.capture_content:
@@ -219,6 +224,7 @@ class Pipeline:
         try:
             self._write(batch)
         except StoreError as error:
+            self._writing = 0
             self._keep(batch, str(error))
             return False
         except Exception as error:
@@ -228,6 +234,7 @@ class Pipeline:
             self._store_singly(batch)
         else:
             self._stored += len(batch)
+        self._writing = 0
         if self._pause:
             self._pause = 0.0
             logger.warning("the store can be written again; %d spans were lost meanwhile", sum(self._dropped.values()))
@@ -324,11 +331,12 @@ class Pipeline:
 
     def stats(self, payloads_cut: int = 0) -> Stats:
         """Return the counters as they are now."""
+        waiting = len(self._queue) + len(self._unwritten) + self._writing
         return Stats(
-            started=self._started,
+            started=self._stored + waiting + len(self._open) + sum(self._dropped.values()),
             stored=self._stored,
             open=len(self._open),
-            waiting=len(self._queue) + len(self._unwritten),
+            waiting=waiting,
             dropped=dict(self._dropped),
             payloads_dropped=self._payloads_dropped,
             payloads_cut=payloads_cut,
@@ -339,7 +347,6 @@ class Pipeline:
 
     def _begin_anew(self) -> None:
         """In the child of a fork: an empty queue and a worker of its own. The parent stores what it had."""
-        self._started = self._stored = 0
         self._reset()
 
 
