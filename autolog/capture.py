@@ -164,10 +164,12 @@ def _dump(value: Any, limits: Limits) -> tuple[bytes, bool]:
     except (TypeError, RecursionError):  # bytes, surrogates, integers past 64 bits, depth
         pass
     else:
-        # Only a payload longer than a limit can hold a string longer than it.
+        # Only a payload longer than a limit can hold a string longer than it; and repairing is slow.
         if len(encoded) <= min(limits.max_media, limits.max_string):
             return encoded, False
-        if len(encoded) <= limits.max_string and not _may_hold_media(encoded):
+        if not _may_hold_media(encoded) and not (
+            len(encoded) > limits.max_string and _holds_longer(value, limits.max_string)
+        ):
             return encoded, False
     repair = _Repair(limits)
     return orjson.dumps(repair.plain(value, "", 0), option=option), repair.cut
@@ -175,6 +177,21 @@ def _dump(value: Any, limits: Limits) -> tuple[bytes, bool]:
 
 def _may_hold_media(encoded: bytes) -> bool:
     return b";base64," in encoded or any(b'"%s":"' % key.encode() in encoded for key in _MEDIA_KEYS)
+
+
+def _holds_longer(value: Any, length: int) -> bool:
+    """Whether `value` holds a string of more than `length` characters."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            if len(item) > length:
+                return True
+        elif isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            waiting.extend(item)
+    return False
 
 
 class _Repair:

@@ -14,7 +14,7 @@ from patches import Patches
 from peers import PEERS, Flush
 
 # By the size of the request: messages of 2 KB, calls in a block, and blocks with and without tracing.
-SIZES = {"10 KB": (5, 200, 12), "1 MB": (500, 10, 8)}
+SIZES = {"10 KB": (5, 200, 6), "1 MB": (500, 8, 6), "10 MB": (5_000, 2, 4)}
 
 
 def _block(client: Any, messages: list[dict[str, str]], calls: int, flush: Flush) -> tuple[float, float]:

@@ -60,6 +60,4 @@ def client(chunks: int = 0) -> openai.OpenAI:
 def conversation(messages: int) -> list[dict[str, str]]:
     """Return a conversation of messages of 2 KB each."""
     text = Workload().text
-    return [
-        {"role": "user" if number % 2 else "assistant", "content": text(400)[:2_000]} for number in range(messages)
-    ]
+    return [{"role": "user" if number % 2 else "assistant", "content": text(400)[:2_000]} for number in range(messages)]
