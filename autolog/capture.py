@@ -165,11 +165,10 @@ def _dump(value: Any, limits: Limits) -> tuple[bytes, bool]:
         pass
     else:
         # Only a payload longer than a limit can hold a string longer than it; and repairing is slow.
-        if len(encoded) <= min(limits.max_media, limits.max_string):
+        shortest = min(limits.max_media, limits.max_string)
+        if len(encoded) <= shortest or not _holds_longer(value, shortest):
             return encoded, False
-        if not _may_hold_media(encoded) and not (
-            len(encoded) > limits.max_string and _holds_longer(value, limits.max_string)
-        ):
+        if not _may_hold_media(encoded) and not _holds_longer(value, limits.max_string):
             return encoded, False
     repair = _Repair(limits)
     return orjson.dumps(repair.plain(value, "", 0), option=option), repair.cut
