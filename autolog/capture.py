@@ -141,6 +141,21 @@ def json_bytes(value: Any) -> bytes:
     return _dump(value, UNLIMITED)[0]
 
 
+def storable_as_is(value: Any, limits: Limits) -> bytes | None:
+    """Return `value` as JSON, or `None` where something in it must be repaired, cut or replaced first."""
+    # Imported here: the traced program's first call must not wait for it.
+    import orjson
+
+    try:
+        encoded = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_SUBCLASS)
+    except (TypeError, RecursionError):  # bytes, surrogates, integers past 64 bits, depth
+        return None
+    # Only a payload longer than a limit can hold a string longer than it. Asking the values takes as long as there
+    # are values; searching the bytes would hold the interpreter lock for all of them.
+    fits = len(encoded) <= min(limits.max_media, limits.max_string) or not _is_over(value, limits)
+    return encoded if fits and len(encoded) <= limits.max_payload else None
+
+
 def storable(value: Any, limits: Limits) -> tuple[bytes, bool]:
     """Return `value` as JSON within `limits`, and whether anything was cut or replaced."""
     encoded, cut = _dump(value, limits)
@@ -155,42 +170,33 @@ def _keys(value: Any) -> Any:
 
 
 def _dump(value: Any, limits: Limits) -> tuple[bytes, bool]:
-    # Imported here: the traced program's first call must not wait for it.
+    encoded = storable_as_is(value, limits)
+    if encoded is not None:
+        return encoded, False
     import orjson
 
-    option = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_SUBCLASS
-    try:
-        encoded = orjson.dumps(value, option=option)
-    except (TypeError, RecursionError):  # bytes, surrogates, integers past 64 bits, depth
-        pass
-    else:
-        # Only a payload longer than a limit can hold a string longer than it; and repairing is slow.
-        shortest = min(limits.max_media, limits.max_string)
-        if len(encoded) <= shortest or not _holds_longer(value, shortest):
-            return encoded, False
-        if not _may_hold_media(encoded) and not _holds_longer(value, limits.max_string):
-            return encoded, False
     repair = _Repair(limits)
-    return orjson.dumps(repair.plain(value, "", 0), option=option), repair.cut
+    plain = repair.plain(value, "", 0)
+    return orjson.dumps(plain, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_SUBCLASS), repair.cut
 
 
-def _may_hold_media(encoded: bytes) -> bool:
-    return b";base64," in encoded or any(b'"%s":"' % key.encode() in encoded for key in _MEDIA_KEYS)
-
-
-def _holds_longer(value: Any, length: int) -> bool:
-    """Whether `value` holds a string of more than `length` characters."""
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, str):
-            if len(item) > length:
-                return True
-        elif isinstance(item, dict):
-            waiting.extend(item.values())
-        elif isinstance(item, (list, tuple)):
-            waiting.extend(item)
+def _is_over(value: Any, limits: Limits) -> bool:
+    """Whether a string in a value that is valid JSON has to be cut, or is media."""
+    shortest = min(limits.max_media, limits.max_string)
+    todo: list[tuple[str, Any]] = [("", [value])]
+    while todo:
+        key, container = todo.pop()
+        for name, item in container.items() if isinstance(container, dict) else ((key, item) for item in container):
+            if isinstance(item, str):
+                if len(item) > shortest and (len(item) > limits.max_string or _is_media(item, name)):
+                    return True
+            elif isinstance(item, (dict, list, tuple)):
+                todo.append((name, item))
     return False
+
+
+def _is_media(text: str, key: str) -> bool:
+    return bool(_DATA_URL.match(text) or (key in _MEDIA_KEYS and _BASE64.match(text)))
 
 
 class _Repair:
@@ -240,7 +246,7 @@ class _Repair:
 
 def clean_text(text: str) -> str:
     """Replace lone surrogates, which neither UTF-8 nor a database has."""
-    return _SURROGATE.sub("\ufffd", text)
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def media(content: bytes | str, mime: str | None = None) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import Token
+from contextvars import ContextVar, Token
 from typing import cast
 
 from opentelemetry import context as otel_context
@@ -16,8 +16,12 @@ from opentelemetry.trace.propagation import _SPAN_KEY
 # The key that OpenTelemetry's own instrumentations look at: suppressing us suppresses them, and the reverse.
 _SUPPRESS_KEY = otel_context._SUPPRESS_INSTRUMENTATION_KEY
 
-_get_current = otel_context.get_current
-_attach = otel_context.attach
+_runtime = otel_context._RUNTIME_CONTEXT
+_variable = getattr(_runtime, "_current_context", None)
+# OpenTelemetry's usual runtime is one context variable: asking it directly saves two calls each time.
+_get_current: Callable[[], Context] = _variable.get if isinstance(_variable, ContextVar) else _runtime.get_current
+_attach: Callable[[Context], Token[Context]] = _variable.set if isinstance(_variable, ContextVar) else _runtime.attach
+_detach: Callable[[Token[Context]], None] = _variable.reset if isinstance(_variable, ContextVar) else _runtime.detach
 
 
 def attach(span: OtelSpan) -> Token[Context]:
@@ -31,7 +35,7 @@ def attach(span: OtelSpan) -> Token[Context]:
 def detach(token: Token[Context]) -> None:
     """Make current again what was so before `attach`."""
     try:
-        otel_context._RUNTIME_CONTEXT.detach(token)
+        _detach(token)
     except (ValueError, RuntimeError):
         # A generator's block may be closed in another context, whose current span is none of its business.
         return

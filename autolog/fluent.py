@@ -11,7 +11,7 @@ from autolog.context import detach
 from autolog.context import suppress as _suppress
 from autolog.errors import InvalidSetting
 from autolog.instrumentation.registry import IntegrationStatus, registry
-from autolog.model.span import Span, SpanType
+from autolog.model.span import NO_SPAN, Span, SpanType
 from autolog.model.trace import Trace, TraceInfo, TraceState
 from autolog.pipeline import Stats
 from autolog.search.query import Moment
@@ -125,6 +125,8 @@ def start_span(
     Without a block it is not current, and ends with `span.end()`.
     """
     tracer = default_client().tracer
+    if not tracer.enabled:
+        return NO_SPAN
     kind = span_type if type(span_type) is SpanType else SpanType(span_type)
     if inputs is None:
         return tracer.start_span(name, kind, attributes=attributes)

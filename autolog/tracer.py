@@ -11,12 +11,11 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span as OtelSpan
 from opentelemetry.trace.propagation import _SPAN_KEY
 
-from autolog.context import _SUPPRESS_KEY
+from autolog.context import _SUPPRESS_KEY, _get_current
 from autolog.ids import new_span_id, new_trace_id, now_ns
 from autolog.model.span import NO_SPAN, Span, SpanType
 from autolog.model.trace import TraceContext
 
-_get_current = otel_context.get_current
 _UNSET: Any = object()
 
 

@@ -279,8 +279,9 @@ def count_once(span: Span) -> None:
         span.counted = span.usage, span.cost or Cost()
         return
     above = list(_ancestors(span))
-    covered_usage, covered_cost = span.covered or (TokenUsage(), Cost())
-    usage, cost = span.usage - covered_usage, Cost()
+    usage, cost, covered_cost = span.usage, Cost(), Cost()
+    if span.covered is not None:
+        usage, covered_cost = usage - span.covered[0], span.covered[1]
     if any(ancestor.counted is not None for ancestor in above):
         usage = TokenUsage()
     # A cost that is known below is not lost where it is unknown above.
@@ -288,8 +289,8 @@ def count_once(span: Span) -> None:
         cost = span.cost - covered_cost
     span.counted = usage, cost
     for ancestor in above:
-        below = ancestor.covered or (TokenUsage(), Cost())
-        ancestor.covered = below[0] + usage, below[1] + cost
+        below = ancestor.covered
+        ancestor.covered = (usage, cost) if below is None else (below[0] + usage, below[1] + cost)
 
 
 def _ancestors(span: Span) -> Iterator[Span]:

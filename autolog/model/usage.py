@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any
 
 
@@ -34,17 +35,17 @@ class TokenUsage:
     """What the provider sent, as it sent it. Not summed."""
 
     def __add__(self, other: TokenUsage) -> TokenUsage:
-        return TokenUsage(**{name: _sum(getattr(self, name), getattr(other, name)) for name in COUNTS})
+        return TokenUsage(*map(_sum, _counts(self), _counts(other)))
 
     def __sub__(self, other: TokenUsage) -> TokenUsage:
-        return TokenUsage(**{name: _difference(getattr(self, name), getattr(other, name)) for name in COUNTS})
+        return TokenUsage(*map(_difference, _counts(self), _counts(other)))
 
     def __bool__(self) -> bool:
-        return any(getattr(self, name) is not None for name in COUNTS)
+        return _counts(self) != _UNKNOWN
 
     def to_dict(self) -> dict[str, Any]:
         """Return the known counts, and `raw` where there is one."""
-        known = {name: value for name in COUNTS if (value := getattr(self, name)) is not None}
+        known = {name: value for name, value in zip(COUNTS, _counts(self), strict=True) if value is not None}
         return {**known, "raw": dict(self.raw)} if self.raw is not None else known
 
     @classmethod
@@ -54,6 +55,8 @@ class TokenUsage:
 
 
 COUNTS = tuple(field.name for field in fields(TokenUsage) if field.name != "raw")
+_counts: Callable[[TokenUsage], tuple[Any, ...]] = attrgetter(*COUNTS)
+_UNKNOWN = (None,) * len(COUNTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,10 @@ def read_head(recording: Recording, status: int, headers: Any, span: Span) -> No
         span.set_attribute(semconv.HTTP_RESEND_COUNT, recording.retries)
 
 
-def read_answer(recording: Recording, response: Any, content: bytes, span: Span) -> None:
+def read_answer(recording: Recording, status: int, headers: Any, content: bytes, span: Span) -> None:
     """Read an answer whose body the SDK had read whole."""
-    read_head(recording, response.status_code, response.headers, span)
-    _read_body(recording, content, response.headers.get("content-type", ""), span)
+    read_head(recording, status, headers, span)
+    _read_body(recording, content, headers.get("content-type", ""), span)
     tokens = span.usage.output_tokens if span.usage else None
     if tokens and span.duration_ns:
         span.set_attribute(semconv.TOKENS_PER_SECOND, round(tokens / (span.duration_ns / 1e9), 3))

@@ -46,7 +46,7 @@ class Recording:
         if content is None:
             self._watch(response)
             return
-        self.span.defer(partial(read_answer, self, response, content))
+        self._defer_reading(response, content)
         self.span.end()
 
     def fail(self, error: BaseException, client: Any) -> None:
@@ -67,8 +67,13 @@ class Recording:
         content = getattr(self.response, "_content", None)
         if content is not None:
             # The answer came, was billed, and could not be parsed.
-            span.defer(partial(read_answer, self, self.response, content))
+            self._defer_reading(self.response, content)
         span.end()
+
+    def _defer_reading(self, response: Any, content: bytes) -> None:
+        # Not the response itself: it holds the request as it was sent, body and all, until the worker has read it.
+        self.response = None
+        self.span.defer(partial(read_answer, self, response.status_code, response.headers, content))
 
     def _watch(self, response: Any) -> None:
         span = self.span

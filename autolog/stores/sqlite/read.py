@@ -11,7 +11,7 @@ from autolog import semconv
 from autolog.guard import attempt
 from autolog.ids import format_span_id, parse_id
 from autolog.model.span import Link, Span, SpanEvent, SpanType, Status
-from autolog.model.trace import Trace, TraceInfo, in_tree_order
+from autolog.model.trace import Trace, TraceInfo, TraceState, in_tree_order
 from autolog.model.usage import Cost, TokenUsage
 from autolog.search.query import TraceQuery
 from autolog.stores import compression
@@ -57,8 +57,10 @@ def _search_sql(query: TraceQuery) -> tuple[str, list[Any]]:
             )
         values += [key, value]
     if query.state is not None:
-        # Spelled out rather than bound where the index has a condition on it.
         conditions.append(f"t.state = {STATES.index(query.state)}")
+        # SQLite takes an index that has a condition only where the query spells the same one.
+        if query.state is not TraceState.OK:
+            conditions.append("t.state != 1")
     for name in ("name", "experiment", "run", "session", "user"):
         value = getattr(query, name)
         if value is not None:

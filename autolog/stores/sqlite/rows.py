@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,15 +54,10 @@ class Summary:
     def add(self, span: Span, *, is_new: bool, newly_ended: bool) -> None:
         self.start_ns = min(self.start_ns, span.start_time_ns)
         self.spans += is_new
-        if newly_ended:
-            self.errors += span.status.is_error
-            if span.counted is not None:
-                self._count(*span.counted)
+        self.errors += newly_ended and span._status.is_error
         if not self.name:
             self.name = text(span.name)
-        rank = 0 if span.parent is not None else 1 if span._parent_id is not None else 2
-        if span.trace_context is not None:
-            self._take(span.trace_context)
+        rank = 0 if span._parent is not None else 1 if span._parent_id is not None else 2
         if rank == 0 or rank < self.rank:
             return
         if rank > self.rank or span.start_time_ns <= self.start_ns:
@@ -75,6 +71,12 @@ class Summary:
             self.end_ns = max(self.end_ns or 0, span.end_time_ns)
             self.response = _previewed(span.trace_context, "response_preview", span.outputs) or self.response
 
+    def take_shared(self, spans: Sequence[Span]) -> None:
+        """Add what the spans of the trace share: those of one process have one context."""
+        for context in {id(span._context): span._context for span in spans}.values():
+            if context is not None:
+                self._take(context)
+
     def _take(self, context: TraceContext) -> None:
         self.experiment = text(context.experiment)
         self.run = text(context.run) or self.run
@@ -85,7 +87,13 @@ class Summary:
         if context.metadata:
             self.metadata = _merge(self.metadata, context.metadata)
 
-    def _count(self, usage: TokenUsage, cost: Cost) -> None:
+    def count(self, counted: Sequence[tuple[TokenUsage, Cost]]) -> None:
+        """Add what spans that ended used and cost."""
+        if not counted:
+            return
+        usage, cost = counted[0]
+        for more_usage, more_cost in counted[1:]:
+            usage, cost = usage + more_usage, cost + more_cost
         total = usage + TokenUsage.from_dict(json.loads(self.usage)) if self.usage else usage
         self.usage = json.dumps({name: count for name, count in total.to_dict().items() if name != "raw"})
         self.total_tokens = _total(total)
@@ -117,7 +125,10 @@ def _previewed(context: TraceContext | None, name: str, payload: Any) -> str | N
 
 def text(value: Any) -> Any:
     """Return text that a database takes."""
-    return None if value is None else capture.clean_text(value if isinstance(value, str) else str(value))
+    if value is None:
+        return None
+    cleaned = value if isinstance(value, str) else str(value)
+    return cleaned if cleaned.isascii() else capture.clean_text(cleaned)
 
 
 def label(key: str, value: str) -> tuple[str, str]:

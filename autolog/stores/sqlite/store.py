@@ -143,6 +143,8 @@ class SqliteStore:
                 f"{self.location} is a database of another program and is left alone. Set AUTOLOG_STORE to another file."
             )
         if not tables:
+            # A trace's payload is some kilobytes: of the usual pages of 4 KB a third would stay empty.
+            connection.execute("PRAGMA page_size = 8192")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")

@@ -12,6 +12,7 @@ from typing import Any
 from autolog import capture, semconv
 from autolog.capture import Limits
 from autolog.model.span import Span
+from autolog.model.usage import Cost, TokenUsage
 from autolog.stores import compression
 from autolog.stores.sqlite.rows import SPAN_COLUMNS, STATUSES, TRACE_COLUMNS, Summary, label, text
 
@@ -44,30 +45,39 @@ def batches_of(spans: Sequence[Span], limits: Limits) -> list[Batch]:
 
 
 def _batch(trace_id: int, spans: list[Span], limits: Limits) -> Batch:
-    records = [_record(span, limits) for span in spans]
-    codec, body = _RAW, b"[" + b",".join(record for record, _ in records) + b"]"
+    records = [_record(span) for span in spans]
+    # A trace at once where nothing in it is over a limit, which is nearly always.
+    codec, body, cut = _RAW, capture.storable_as_is(records, limits), 0
+    if body is None:
+        parts = [_within_limits(record, limits) for record in records]
+        body, cut = b"[" + b",".join(part for part, _ in parts) + b"]", sum(cuts for _, cuts in parts)
     if len(body) > _WORTH_PACKING:
         codec, body = compression.ZSTD, compression.compress(body)
-    return Batch(trace_id.to_bytes(16, "big"), spans, codec, body, sum(cut for _, cut in records))
+    return Batch(trace_id.to_bytes(16, "big"), spans, codec, body, cut)
 
 
-def _record(span: Span, limits: Limits) -> tuple[bytes, int]:
-    record: dict[str, Any] = {
+def _record(span: Span) -> dict[str, Any]:
+    """Return what is stored of a span beside its row; what is empty is left out."""
+    span.resolve()
+    usage, cost = span._usage, span._cost
+    record = {
         "span_id": span.span_id,
-        "description": span.status.description,
-        "inputs": span.inputs,
-        "outputs": span.outputs,
-        "attributes": span.attributes,
-        "events": [[e.name, e.timestamp_ns, e.attributes] for e in span.events],
-        "links": [[link.trace_id, link.span_id, link.attributes] for link in span.links],
-        "usage": span.usage.to_dict() if span.usage else None,
-        "cost": span.cost.to_dict() if span.cost else None,
+        "description": span._status.description,
+        "inputs": span._inputs,
+        "outputs": span._outputs,
+        "attributes": span._attributes,
+        "events": [[e.name, e.timestamp_ns, e.attributes] for e in span._events or ()],
+        "links": [[link.trace_id, link.span_id, link.attributes] for link in span._links or ()],
+        "usage": None if usage is None else usage.to_dict(),
+        "cost": None if cost is None else cost.to_dict(),
     }
+    return {name: value for name, value in record.items() if value is not None and value not in ([], {})}
+
+
+def _within_limits(record: dict[str, Any], limits: Limits) -> tuple[bytes, int]:
     parts: list[bytes] = []
     cuts = 0
     for name, value in record.items():
-        if value is None or value in ([], {}):
-            continue
         encoded, cut = capture.storable(value, limits)
         cuts += cut
         parts.append(b'"' + name.encode() + b'":' + encoded)
@@ -91,21 +101,30 @@ def write_batches(batches: Sequence[Batch], connection: sqlite3.Connection) -> N
             rid, summary = known
             ends = _stored_ends(connection, rid, batch.spans)
         before = (summary.start_ns, summary.tags)
+        counted: list[tuple[TokenUsage, Cost]] = []
+        models: set[str | None] = set()
         for span in batch.spans:
-            key = _key(span)
+            row = _span_values(rid, span)
+            key, model = row[1], row[8]
             is_ended = span.end_time_ns is not None
             is_known_as_ended = ends.get(key) is not None
-            summary.add(span, is_new=key not in ends, newly_ended=is_ended and not is_known_as_ended)
+            newly_ended = is_ended and not is_known_as_ended
+            summary.add(span, is_new=key not in ends, newly_ended=newly_ended)
+            if newly_ended and span.counted is not None:
+                counted.append(span.counted)
+            models.add(model)
             # An open span that arrives after its end, from a slower batch, must not undo it.
             if is_ended or not is_known_as_ended:
-                spans.append(_span_values(rid, span))
+                spans.append(row)
+        summary.take_shared(batch.spans)
+        summary.count(counted)
         if known is None:
             traces.append((rid, batch.trace_id, *summary.values()))
         else:
             connection.execute(_UPDATE_TRACE, (*summary.values(), rid))
             _move_labels(connection, rid, summary, before)
         payloads.append((rid, batch.codec, batch.body))
-        labels.extend((key, value, summary.start_ns, rid) for key, value in _labels(summary, before, batch.spans))
+        labels.extend((key, value, summary.start_ns, rid) for key, value in _labels(summary, before, models))
     _insert(connection, "INSERT INTO traces", TRACE_COLUMNS, traces)
     _insert(connection, "INSERT OR REPLACE INTO spans", SPAN_COLUMNS, spans)
     _insert(connection, "INSERT INTO payloads", ("rid", "codec", "body"), payloads)
@@ -147,28 +166,28 @@ def _key(span: Span) -> bytes:
 
 
 def _span_values(rid: int, span: Span) -> tuple[Any, ...]:
-    usage = span.usage
+    attributes, usage, cost = span._attributes, span._usage, span._cost
     return (
         rid,
         _key(span),
         None if span._parent_id is None else span._parent_id.to_bytes(8, "big"),
         text(span.name),
         str(span.span_type),
-        STATUSES.index(span.status.code),
+        STATUSES.index(span._status.code),
         span.start_time_ns,
         span.end_time_ns,
-        text(span.model),
-        text(span.provider),
-        usage.input_tokens if usage else None,
-        usage.output_tokens if usage else None,
-        span.cost.total if span.cost else None,
-        text(span.attributes.get(semconv.ERROR_TYPE)),
+        text(attributes.get(semconv.RESPONSE_MODEL) or attributes.get(semconv.REQUEST_MODEL)),
+        text(attributes.get(semconv.PROVIDER)),
+        None if usage is None else usage.input_tokens,
+        None if usage is None else usage.output_tokens,
+        None if cost is None else cost.total,
+        text(attributes.get(semconv.ERROR_TYPE)),
     )
 
 
-def _labels(summary: Summary, before: tuple[int, str | None], spans: Sequence[Span]) -> set[tuple[str, str]]:
+def _labels(summary: Summary, before: tuple[int, str | None], models: set[str | None]) -> set[tuple[str, str]]:
     """Return what the trace is to be found by, as far as it may not be stored yet."""
-    labels = {label("model", span.model) for span in spans if span.model}
+    labels = {label("model", model) for model in models if model}
     if summary.tags != before[1]:
         tags: dict[str, str] = json.loads(summary.tags or "{}")
         labels.update(label(f"tag.{key}", value) for key, value in tags.items())
