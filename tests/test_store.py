@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import autolog as al
 from autolog import Client, InvalidQuery, InvalidSetting, NotFound, SpanType, StoreError, TokenUsage, TraceState
-from autolog.stores.sqlite import migrations
 from autolog.stores.base import default_path
+from autolog.stores.sqlite import migrations
 from autolog.testing import fresh_client, spans, traces
 
 
