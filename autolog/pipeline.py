@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import copy
 import logging
+import sys
 import threading
 import time
 import weakref
@@ -157,6 +158,16 @@ class Pipeline:
             except RuntimeError:  # the interpreter is shutting down, or no thread is to be had: exit stores it
                 return
             self._worker = worker
+            with guarded:
+                self._stop_with_multiprocessing()
+
+    def _stop_with_multiprocessing(self) -> None:
+        """In a child that multiprocessing started: stop before it leaves by `os._exit`, which runs no exit handlers."""
+        process = sys.modules.get("multiprocessing.process")
+        if process is not None and process.parent_process() is not None:
+            from multiprocessing.util import Finalize
+
+            Finalize(None, self.stop, exitpriority=0)
 
     def _work(self) -> None:
         with suppress():  # whatever the store itself uses must not be traced

@@ -141,6 +141,19 @@ def test_a_pool_of_processes_stores_what_its_workers_recorded(store):
     assert run(script, store) == ["work"] * 10
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_process_of_multiprocessing_stores_what_it_recorded_before_it_ends(store):
+    script = """
+    import multiprocessing, warnings; warnings.simplefilter("ignore")
+    context = multiprocessing.get_context("fork")
+    def work(): client.tracer.start_span("work").end()
+    processes = [context.Process(target=work) for _ in range(5)]
+    for process in processes: process.start()
+    for process in processes: process.join()
+    """
+    assert run(script, store) == ["work"] * 5
+
+
 # --- too much at once ------------------------------------------------------------------------------------
 
 
