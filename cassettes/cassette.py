@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from vcr.request import Request  # type: ignore[import-untyped]
 
 RECORDED_URL = "http://127.0.0.1:8102/v1"
-"""The base URL in every cassette, wherever the server listened when it was recorded."""
+RECORDED_EMBEDDING_URL = "http://127.0.0.1:8103/v1"
+"""The base URLs in every cassette, wherever the two servers listened when it was recorded."""
 
 KEPT_REQUEST_HEADERS = frozenset({"accept", "content-type"})
 KEPT_RESPONSE_HEADERS = frozenset({"content-type", "openai-processing-ms", "retry-after", "x-request-id"})
@@ -47,8 +48,8 @@ RECORDER = vcr.VCR(
 
 
 def path_of(name: str) -> Path:
-    """Return where the cassette of a scenario lies."""
-    return Path(__file__).parent / "openai" / f"{name}.yaml"
+    """Return where the cassette of a scenario lies: those of OpenAI itself go by a plain name."""
+    return Path(__file__).parent / f"{name if '/' in name else f'openai/{name}'}.yaml"
 
 
 @dataclass(frozen=True, slots=True)

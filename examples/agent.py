@@ -9,32 +9,28 @@ It needs `openai`, and `vcrpy` for the recorded traffic.
 
 from __future__ import annotations
 
-import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 from openai import OpenAI
+from recorded import CHAT_URL, parse_arguments, recorded_traffic
 
 from autolog import SpanType, autolog, flush, get_last_active_trace_id, get_trace, start_span, store_location
 
-RECORDED_TRAFFIC = Path(__file__).parents[1] / "cassettes" / "openai" / "tools_stream.yaml"
-RECORDED_URL = "http://127.0.0.1:8102/v1"
-RECORDED_MODEL = "smollm2-135m-instruct"
-RECORDED_QUESTION = "What is the weather in Paris?"
+MODEL = "smollm2-135m-instruct"
+QUESTION = "What is the weather in Paris?"
 
 
 def main() -> None:
     """Answer one question, then show the trace of how it was done."""
     autolog()
 
-    arguments = parse_arguments()
+    arguments = parse_arguments(__doc__, QUESTION, model=MODEL)
     if arguments.live:
-        answer(OpenAI(), arguments.model, arguments.question)
+        answer(OpenAI(), arguments.model, arguments.asked)
     else:
-        with recorded_traffic():
-            client = OpenAI(base_url=RECORDED_URL, api_key="not needed", max_retries=0)
-            answer(client, arguments.model, arguments.question)
+        with recorded_traffic("openai/tools_stream"):
+            answer(OpenAI(base_url=CHAT_URL, api_key="not needed", max_retries=0), MODEL, QUESTION)
 
     flush()
     trace = get_trace(get_last_active_trace_id())
@@ -122,26 +118,6 @@ TOOL_SCHEMAS: list[Any] = [
         },
     }
 ]
-
-
-def recorded_traffic() -> Any:
-    """Answer requests from the recording for as long as a block lasts; one that is not in it fails."""
-    import vcr  # a live run does without it
-
-    matched = ("method", "scheme", "host", "port", "path", "query", "body")
-    return vcr.use_cassette(RECORDED_TRAFFIC, record_mode="none", match_on=matched)
-
-
-def parse_arguments() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("question", nargs="?", default=RECORDED_QUESTION)
-    parser.add_argument("--live", action="store_true", help="ask a real endpoint instead of the recording")
-    parser.add_argument("--model", default=RECORDED_MODEL, help="default: %(default)s")
-    arguments = parser.parse_args()
-    if not arguments.live and (arguments.question, arguments.model) != (RECORDED_QUESTION, RECORDED_MODEL):
-        parser.error("the recording has one question and one model; add --live to choose your own")
-    return arguments
 
 
 if __name__ == "__main__":

@@ -1,59 +1,44 @@
-"""The calls that the cassettes hold: recorder and tests run the same functions, so neither can drift from the other."""
+"""Calls of the OpenAI SDK itself: every endpoint, plain, streamed, async, in the raw and refused."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import inspect
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import openai
 from openai import AsyncOpenAI, OpenAI
-from pydantic import BaseModel
 
-from cassettes.cassette import RECORDED_URL, RECORDER, path_of
+from cassettes.scenarios import scenario
+from cassettes.scenarios.scenario import MODEL, Person, Servers, load_example
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import ModuleType
+    from collections.abc import Callable
 
     from openai.types import Completion, CreateEmbeddingResponse
     from openai.types.chat import ChatCompletion, ChatCompletionChunk
     from openai.types.responses import Response, ResponseStreamEvent
 
-MODEL = "smollm2-135m-instruct"
-QUESTION: list[Any] = [{"role": "user", "content": "What is the capital of France?"}]
-CLIENT = {"base_url": RECORDED_URL, "api_key": "sk-local"}
+QUESTION: list[Any] = [{"role": "user", "content": scenario.QUESTION}]
+ALICE: list[Any] = [{"role": "user", "content": scenario.ALICE}]
 
 
 @dataclass(frozen=True, slots=True)
-class Scenario:
-    """A call, or a few, made through an OpenAI client."""
+class Scenario(scenario.Scenario):
+    """A call, or a few: `run` takes an OpenAI client, or an AsyncOpenAI one if it is a coroutine function."""
 
-    run: Callable[[Any], Any]
-    """Takes an OpenAI client, or an AsyncOpenAI one if it is a coroutine function; returns what the caller got."""
-
-    error: tuple[type[Exception], ...] = ()
-    """What the call raises, if it is meant to fail."""
+    library: str = "openai"
 
     since: tuple[int, int] = (1, 3)
     """The oldest openai that can make the call; (1, 3) is the oldest that is tried at all."""
 
     is_embedding: bool = False
-    """Whether it needs the server that was started for embeddings: llama-server serves one or the other."""
+    """Whether the server of the chat model has to be started for embeddings: llama-server serves one or the other."""
 
     @property
     def name(self) -> str:
-        """The name of its function, and of its cassette."""
+        """What it is called by: the name of its function."""
         return self.run.__name__
-
-    @property
-    def is_async(self) -> bool:
-        """Whether `run` takes an AsyncOpenAI client and must be awaited."""
-        return inspect.iscoroutinefunction(self.run)
 
     @property
     def is_supported(self) -> bool:
@@ -61,47 +46,24 @@ class Scenario:
         major, minor = openai.__version__.split(".")[:2]
         return (int(major), int(minor)) >= self.since
 
-    def client(self, **options: Any) -> Any:
+    def subject(self, servers: Servers, **options: Any) -> Any:
         """Make a client of the kind that `run` takes. It never tries twice: a second request is not in the cassette."""
-        return (AsyncOpenAI if self.is_async else OpenAI)(**{"max_retries": 0, **options})
+        kind = AsyncOpenAI if self.is_async else OpenAI
+        return kind(**{"base_url": servers.chat_url, "api_key": servers.api_key, "max_retries": 0, **options})
 
-    def play(self, **options: Any) -> Any:
+    def play(self, servers: Servers, run: Callable[[Any], Any] = asyncio.run) -> Any:
         """Run the scenario to its end; return its result, or the error that it is meant to raise."""
         try:
             if self.is_async:
-                return asyncio.run(self._play_async(**options))
-            with self.client(**options) as client:
+                return run(self._play_async(servers))
+            with self.subject(servers) as client:
                 return self.run(client)
         except self.error as error:
             return error
 
-    async def _play_async(self, **options: Any) -> Any:
-        async with self.client(**options) as client:
+    async def _play_async(self, servers: Servers) -> Any:
+        async with self.subject(servers) as client:
             return await self.run(client)
-
-
-@contextmanager
-def replay(name: str, **options: Any) -> Iterator[Any]:
-    """Give a client that is answered from the cassette of a scenario; any other request fails.
-
-    It fails with vcrpy's `CannotOverwriteExistingCassetteException`, from which openai 1 and 2 make an
-    `APIConnectionError`.
-    """
-    scenario = SCENARIOS[name]
-    with RECORDER.use_cassette(path_of(name)):
-        yield scenario.client(**{**CLIENT, **options})
-
-
-def play(name: str, **options: Any) -> Any:
-    """Replay a scenario to its end; return its result, or the error that it is meant to raise.
-
-    It runs a loop of its own for an async scenario: inside a running one, `await` its `run` in a `replay`.
-    """
-    with RECORDER.use_cassette(path_of(name)) as cassette:
-        result = SCENARIOS[name].play(**{**CLIENT, **options})
-    if not cassette.all_played:
-        raise AssertionError(f"{name}: only {cassette.play_count} of {len(cassette)} recorded requests were made")
-    return result
 
 
 # Chat completions
@@ -190,32 +152,12 @@ def tools(client: OpenAI) -> list[ChatCompletion]:
 
 def tools_stream(client: OpenAI) -> str:
     """The agent of the examples, whole: a streamed tool call, the tool's result, a streamed answer."""
-    agent = load(Path(__file__).parents[1] / "examples" / "agent.py")
-    answer: str = agent.answer(client, agent.RECORDED_MODEL, agent.RECORDED_QUESTION)
+    agent = load_example("agent")
+    answer: str = agent.answer(client, agent.MODEL, agent.QUESTION)
     return answer
 
 
-def load(path: Path) -> ModuleType:
-    """Import a file that is on no import path."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 # Structured answers
-
-
-class Person(BaseModel):
-    """A person of whom a text speaks."""
-
-    name: str
-    age: int
-
-
-ALICE: list[Any] = [{"role": "user", "content": "Alice is 30 years old. Give her name and age."}]
 
 
 def structured_parse(client: OpenAI) -> Any:
