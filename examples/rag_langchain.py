@@ -25,6 +25,7 @@ DOCUMENTS = Path(__file__).parent / "documents"
 QUESTION = "When is the observatory open?"
 MODEL = "smollm2-135m-instruct"
 EMBEDDING_MODEL = "all-minilm-l6-v2"
+AS_TEXT = {"check_embedding_ctx_length": False}  # else documents are sent as OpenAI's tokens, which others don't know
 PROMPT = ChatPromptTemplate.from_messages(
     [("system", "Answer from the notes, in one sentence."), ("user", "{notes}\n\nQuestion: {question}")]
 )
@@ -37,17 +38,13 @@ def main() -> None:
     arguments = parse_arguments(__doc__, QUESTION, model=MODEL, embedding_model=EMBEDDING_MODEL)
     if arguments.live:
         chat = ChatOpenAI(model=arguments.model, stream_usage=True)
-        answer(chat, OpenAIEmbeddings(model=arguments.embedding_model), arguments.asked)
+        embeddings = OpenAIEmbeddings(model=arguments.embedding_model, **AS_TEXT)
+        answer(chat, embeddings, arguments.asked)
     else:
         with recorded_traffic("langchain/rag_qdrant"):
-            chat = ChatOpenAI(model=MODEL, base_url=CHAT_URL, api_key="not needed", max_retries=0, stream_usage=True)
-            embeddings = OpenAIEmbeddings(
-                model=EMBEDDING_MODEL,
-                base_url=EMBEDDING_URL,
-                api_key="not needed",
-                max_retries=0,
-                check_embedding_ctx_length=False,  # a local server takes texts, not OpenAI's tokens
-            )
+            server = {"api_key": "not needed", "max_retries": 0}
+            chat = ChatOpenAI(model=MODEL, base_url=CHAT_URL, stream_usage=True, **server)
+            embeddings = OpenAIEmbeddings(model=EMBEDDING_MODEL, base_url=EMBEDDING_URL, **AS_TEXT, **server)
             answer(chat, embeddings, QUESTION)
 
     flush()

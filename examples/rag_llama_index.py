@@ -25,7 +25,7 @@ DOCUMENTS = Path(__file__).parent / "documents"
 QUESTION = "When is the observatory open?"
 MODEL = "smollm2-135m-instruct"
 EMBEDDING_MODEL = "all-minilm-l6-v2"
-WITH_USAGE = {"stream_options": {"include_usage": True}}
+CHAT = {"is_chat_model": True, "additional_kwargs": {"stream_options": {"include_usage": True}}}
 PROMPT = PromptTemplate("Answer from the notes, in one sentence.\n\n{context_str}\n\nQuestion: {query_str}")
 
 
@@ -35,16 +35,13 @@ def main() -> None:
 
     arguments = parse_arguments(__doc__, QUESTION, model=MODEL, embedding_model=EMBEDDING_MODEL)
     if arguments.live:
-        chat = OpenAILike(model=arguments.model, is_chat_model=True, additional_kwargs=WITH_USAGE)
+        chat = OpenAILike(model=arguments.model, **CHAT)
         answer(chat, OpenAIEmbedding(model_name=arguments.embedding_model), arguments.asked)
     else:
         with recorded_traffic("llama_index/rag_qdrant"):
             server = {"api_key": "not needed", "max_retries": 0}
-            chat = OpenAILike(
-                model=MODEL, is_chat_model=True, api_base=CHAT_URL, additional_kwargs=WITH_USAGE, **server
-            )
-            embeddings = OpenAIEmbedding(model_name=EMBEDDING_MODEL, api_base=EMBEDDING_URL, **server)
-            answer(chat, embeddings, QUESTION)
+            chat = OpenAILike(model=MODEL, api_base=CHAT_URL, **CHAT, **server)
+            answer(chat, OpenAIEmbedding(model_name=EMBEDDING_MODEL, api_base=EMBEDDING_URL, **server), QUESTION)
 
     flush()
     print(get_trace(get_last_active_trace_id()))

@@ -70,6 +70,9 @@ class Scenario:
     needs: tuple[str, ...] = ()
     """The packages that it imports besides those of its library."""
 
+    python: tuple[int, int] = (3, 10)
+    """The oldest Python under which the library makes the same calls."""
+
     error: tuple[type[Exception], ...] = ()
     """What the calls raise, if they are meant to fail."""
 
@@ -86,7 +89,7 @@ class Scenario:
     @property
     def is_supported(self) -> bool:
         """Whether what is installed can make the calls."""
-        return all(map(is_installed, self.needs))
+        return sys.version_info >= self.python and all(map(is_installed, self.needs))
 
     def subject(self, servers: Servers) -> Any:
         """Return what `run` takes."""
