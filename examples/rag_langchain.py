@@ -9,6 +9,7 @@ It needs `langchain-openai` and `langchain-qdrant`, and `vcrpy` for the recorded
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from langchain_core.documents import Document
@@ -19,7 +20,7 @@ from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from langchain_qdrant import QdrantVectorStore
 from recorded import CHAT_URL, EMBEDDING_URL, parse_arguments, recorded_traffic
 
-from autolog import autolog, flush, get_last_active_trace_id, get_trace, store_location
+from autolog import SpanType, autolog, flush, get_last_active_trace_id, get_trace, store_location
 
 DOCUMENTS = Path(__file__).parent / "documents"
 QUESTION = "When is the observatory open?"
@@ -48,7 +49,10 @@ def main() -> None:
             answer(chat, embeddings, QUESTION)
 
     flush()
-    print(get_trace(get_last_active_trace_id()))
+    trace = get_trace(get_last_active_trace_id())
+    print(trace)
+    for span in trace.search_spans(SpanType.RETRIEVER):
+        print("retrieved", json.dumps(span.outputs, indent=2, ensure_ascii=False))
     print("stored in", store_location())
 
 

@@ -10,6 +10,7 @@ It needs `llama-index-llms-openai-like`, `llama-index-embeddings-openai` and `ll
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from llama_index.core import Document, PromptTemplate, StorageContext, VectorStoreIndex
@@ -19,7 +20,7 @@ from llama_index.vector_stores.qdrant import QdrantVectorStore
 from qdrant_client import QdrantClient
 from recorded import CHAT_URL, EMBEDDING_URL, parse_arguments, recorded_traffic
 
-from autolog import autolog, flush, get_last_active_trace_id, get_trace, store_location
+from autolog import SpanType, autolog, flush, get_last_active_trace_id, get_trace, store_location
 
 DOCUMENTS = Path(__file__).parent / "documents"
 QUESTION = "When is the observatory open?"
@@ -44,7 +45,10 @@ def main() -> None:
             answer(chat, OpenAIEmbedding(model_name=EMBEDDING_MODEL, api_base=EMBEDDING_URL, **server), QUESTION)
 
     flush()
-    print(get_trace(get_last_active_trace_id()))
+    trace = get_trace(get_last_active_trace_id())
+    print(trace)
+    for span in trace.search_spans(SpanType.RETRIEVER):
+        print("retrieved", json.dumps(span.outputs, indent=2, ensure_ascii=False))
     print("stored in", store_location())
 
 
