@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,9 +40,21 @@ def snapshot(value: Any) -> Any:
         return _Walk().copy(value, 0)
 
 
+_descriptions: dict[type, Callable[[Any], Any]] = {}
+
+
+def describe(kind: type, description: Callable[[Any], Any]) -> None:
+    """Picture values of `kind`, and of its subclasses, as what `description` returns of them: containers and scalars."""
+    _descriptions[kind] = description
+
+
 def _outline(value: Any) -> Any:
     """Say in plain values what an object is that msgspec does not know."""
     kind = type(value)
+    if _descriptions:
+        for base in kind.__mro__:
+            if base in _descriptions:
+                return attempt(_descriptions[base], value, default=None) or _name(kind)
     if hasattr(kind, "model_dump"):  # pydantic: what the SDKs send is by alias and without unset fields
         return attempt(_model_dump, value, default=None) or attempt(vars, value, default=None) or _name(kind)
     if isinstance(value, BaseException):

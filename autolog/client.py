@@ -39,6 +39,7 @@ class Client:
         self._pipeline = Pipeline(self._write, self.settings, Pricing().price if self.settings.cost else None)
         self.tracer = Tracer(self._pipeline.started, self._pipeline.ended, self.settings.experiment)
         self.tracer.enabled = self.settings.tracing is not False
+        self.tracer.duplicates = self.settings.duplicates
 
     def _open(self, address: str | None) -> Store:
         limits = Limits(self.settings.max_string, self.settings.max_payload, self.settings.max_media)
@@ -46,6 +47,11 @@ class Client:
 
     def _write(self, spans: Sequence[Span]) -> None:
         self._store.write(spans)  # whichever store is set at the time
+
+    def set_duplicates(self, duplicates: Literal["nest", "merge", "drop"]) -> None:
+        """Decide what becomes of an SDK's span of a model call that a framework has a span of; see the setting."""
+        self.settings = self.settings.replace(duplicates=duplicates)
+        self.tracer.duplicates = duplicates
 
     # --- the store -------------------------------------------------------------------------------
 

@@ -1,11 +1,16 @@
-"""Which span is the current one: a single place, OpenTelemetry's own context, so that both worlds nest."""
+"""Which span new ones nest under.
+
+The current span is kept in OpenTelemetry's own context, so that both worlds nest. Frameworks keep their own account of
+which step runs where; they are asked for it when a span starts, and nothing of theirs is ever made current: what a
+callback makes current, no callback can take back in asynchronous code.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from typing import cast
+from typing import Any, cast
 
 from opentelemetry import context as otel_context
 from opentelemetry.context.context import Context
@@ -44,6 +49,65 @@ def detach(token: Token[Context]) -> None:
 def current_otel_span() -> OtelSpan:
     """Return the current span, ours or any other OpenTelemetry library's."""
     return cast("OtelSpan", _get_current().get(_SPAN_KEY) or INVALID_SPAN)
+
+
+Source = Callable[[], Any]
+"""Tells which of our spans runs here as far as it knows, or `None`."""
+
+_steps: tuple[Source, ...] = ()
+_leaves: tuple[Source, ...] = ()
+
+
+def add_source(source: Source, *, of_leaves: bool = False) -> None:
+    """Ask `source` too for the span that a new one nests under, from now on.
+
+    A source `of_leaves` knows of model calls and the like, in which no step of a framework runs: only what the program
+    or an SDK does may nest under those.
+    """
+    global _steps, _leaves
+    if of_leaves:
+        _leaves = (*_without(_leaves, source), source)
+    else:
+        _steps = (*_without(_steps, source), source)
+
+
+def remove_source(source: Source) -> None:
+    """Ask `source` no more."""
+    global _steps, _leaves
+    _steps, _leaves = _without(_steps, source), _without(_leaves, source)
+
+
+def _without(sources: tuple[Source, ...], source: Source) -> tuple[Source, ...]:
+    return tuple(one for one in sources if one != source)
+
+
+def innermost(current: Context) -> Any:
+    """Return what a new span nests under: the deepest of the current span and what the sources say."""
+    found = current.get(_SPAN_KEY)
+    if _steps or _leaves:
+        for source in (*_steps, *_leaves):
+            found = _deeper(found, source())
+    return found
+
+
+def innermost_step(current: Context, said: Any) -> Any:
+    """Return what a framework's step nests under, whose enclosing step is `said` to be that span."""
+    found = current.get(_SPAN_KEY)
+    for source in _steps:
+        found = _deeper(found, source())
+    return _deeper(found, said)
+
+
+def _deeper(found: Any, candidate: Any) -> Any:
+    """Return the one that lies below the other, and where neither does, the candidate: it knows more of this place."""
+    if candidate is None or found is None:
+        return found if candidate is None else candidate
+    span = found
+    while span is not None:
+        if span is candidate:
+            return found
+        span = getattr(span, "_parent", None)
+    return candidate
 
 
 def is_suppressed() -> bool:

@@ -59,12 +59,15 @@ class Autolog:
         disable: bool = False,
         store: str | None = None,
         experiment: str | None = None,
+        duplicates: Literal["nest", "merge", "drop"] | None = None,
     ) -> None:
         """Trace all supported libraries, or those named, except those in `exclude`.
 
         Works before or after a library's import and imports none. Calling it again changes nothing but what is
         asked for anew. With `log_traces=False` (or MLflow's `disable=True`) the libraries' own functions are put
-        back. `store` and `experiment` are as in `set_store` and `set_experiment`. `AUTOLOG_TRACING=false` in the
+        back. `store` and `experiment` are as in `set_store` and `set_experiment`. A model call that a framework and
+        the SDK below it both report is one call: `duplicates` says what becomes of the SDK's span, which is to
+        `"nest"` below the framework's, to `"merge"` into it, or to `"drop"`. `AUTOLOG_TRACING=false` in the
         environment makes it do nothing.
 
         Raises `UnknownIntegration` for a name that there is not, and `Unavailable` for a named library that is
@@ -82,6 +85,8 @@ class Autolog:
             set_store(store)
         if experiment is not None:
             set_experiment(experiment)
+        if duplicates is not None:
+            default_client().set_duplicates(duplicates)
         _turn_on(chosen, {}, asked=bool(names))
 
     def __getattr__(self, name: str) -> Handle:

@@ -52,6 +52,8 @@ class Stats:
     """Payloads that were stored shortened, because they were over a limit."""
     internal_errors: int = 0
     """Errors of autolog's own, which were swallowed."""
+    merged: int = 0
+    """SDK's spans of model calls that were moved into the framework's span of the same call."""
     store_errors: int = 0
     """Writes to the store that failed; they are tried again until the queue is full or the program ends."""
     last_store_error: str | None = None
@@ -93,6 +95,7 @@ class Pipeline:
         self._writing = 0
         self._dropped: Counter[str] = Counter()
         self._payloads_dropped = 0
+        self._merged = 0
         self._store_errors = 0
         self._last_store_error: str | None = None
         # Reentrant: a finalizer may drop a span in a thread that is counting another one.
@@ -189,10 +192,13 @@ class Pipeline:
             # What comes while this runs is left for the next time, or a busy program would never let it end.
             left = len(self._unwritten) + len(self._queue)
             while left > 0:
+                merged = self._merged
                 batch = self._take()
-                if not batch or not self._store(batch):
-                    return not batch
-                left -= len(batch)
+                if not batch:
+                    break
+                if not self._store(batch):
+                    return False
+                left -= len(batch) + self._merged - merged
             with guarded:
                 self._show_open(everything=show_open)
             return True
@@ -206,8 +212,12 @@ class Pipeline:
             except IndexError:
                 break
             self._waiting_bytes -= self._sizes.pop(id(span), 0)
+            span.is_handed_over = True
             with guarded:
                 self._finish(span)
+                if span.merges:
+                    self._merged += 1
+                    continue
             # Outside of the guard: whatever failed before, content that must not be kept is not.
             self._withhold(span)
             batch.append(span)
@@ -217,6 +227,14 @@ class Pipeline:
     def _finish(self, span: Span) -> None:
         """Do what was put off while the program waited: read the response, price it, count it once."""
         span.resolve()
+        same = span.duplicate_of
+        if span.merges and same is not None:
+            span.merges = not same.is_handed_over
+            if span.merges:
+                same.absorb(span)
+                return
+        if span.is_framework_call and span.covered is not None and span.usage is None:
+            span.set_usage(span.covered[0])  # the framework was not told, the SDK was
         if self._price is not None and span.usage is not None:
             self._price(span)
         count_once(span)
@@ -280,7 +298,7 @@ class Pipeline:
         new = [
             span
             for span in list(self._open.values())
-            if span.start_time_ns <= before and (everything or span._span_id not in self._shown)
+            if span.start_time_ns <= before and not span.merges and (everything or span._span_id not in self._shown)
         ]
         for start in range(0, len(new), _BATCH):
             part = [self._as_it_is_now(span) for span in new[start : start + _BATCH]]
@@ -344,11 +362,12 @@ class Pipeline:
         """Return the counters as they are now."""
         waiting = len(self._queue) + len(self._unwritten) + self._writing
         return Stats(
-            started=self._stored + waiting + len(self._open) + sum(self._dropped.values()),
+            started=self._stored + self._merged + waiting + len(self._open) + sum(self._dropped.values()),
             stored=self._stored,
             open=len(self._open),
             waiting=waiting,
             dropped=dict(self._dropped),
+            merged=self._merged,
             payloads_dropped=self._payloads_dropped,
             payloads_cut=payloads_cut,
             internal_errors=guarded.errors,

@@ -13,6 +13,8 @@ OUTPUT_TYPE = "gen_ai.output.type"
 PROMPT_NAME = "gen_ai.prompt.name"
 PROMPT_VERSION = "gen_ai.prompt.version"
 TOOL_NAME = "gen_ai.tool.name"
+TOOL_CALL_ID = "gen_ai.tool.call.id"
+TOOL_DESCRIPTION = "gen_ai.tool.description"
 AGENT_ID = "gen_ai.agent.id"
 AGENT_NAME = "gen_ai.agent.name"
 DATA_SOURCE_ID = "gen_ai.data_source.id"
@@ -60,9 +62,13 @@ FIRST_TOKEN_EVENT = "gen_ai.first_token"
 RETRY_EVENT = "retry"
 RETRY_ATTEMPT = "retry.attempt"
 RETRY_DELAY = "retry.delay"
+INTERRUPT_EVENT = "interrupt"
+HANDOFF_EVENT = "handoff"
 
 # What holds words of the program's, to be withheld where content is.
-WITH_CONTENT = frozenset({REQUEST_STOP, "autolog.request.query"})
+WITH_CONTENT = frozenset(
+    {REQUEST_STOP, "autolog.request.query", "autolog.prompt.template", "autolog.prompt.variables", "autolog.metadata"}
+)
 
 REQUEST_ID = "autolog.request.id"
 SDK_METHOD = "autolog.sdk.method"
@@ -73,4 +79,12 @@ STREAM_CONSUMER_ERROR = "autolog.stream.consumer_error"
 STREAM_DROPPED_BYTES = "autolog.stream.dropped_bytes"
 TOKENS_PER_SECOND = "autolog.output_tokens_per_second"
 ABANDONED = "autolog.abandoned"
+DUPLICATE_OF = "autolog.duplicate_of"
+CACHE_HIT = "autolog.cache_hit"
+INTERRUPTED = "autolog.interrupted"
+OUTPUT_SCHEMA = "autolog.output.schema"
+PROMPT_TEMPLATE = "autolog.prompt.template"
+PROMPT_VARIABLES = "autolog.prompt.variables"
+TAGS = "autolog.tags"
+METADATA = "autolog.metadata"
 TRUNCATED = "autolog.truncated"

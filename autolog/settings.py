@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 from autolog.errors import InvalidSetting
 
@@ -35,6 +35,9 @@ class Settings:
     """`True` stores embedding vectors; by default only their number and dimension."""
     inject_stream_usage: bool = False
     """`True` asks for the token usage of streamed chats, and hides the extra chunk from the program."""
+    duplicates: Literal["nest", "merge", "drop"] = "nest"
+    """What becomes of an SDK's span of a model call that a framework has a span of: `nest` keeps it below, marked and
+    counted once, `merge` moves what it knows into the framework's span, `drop` records none."""
     cost: bool = True
     """`False` computes no cost. Cost needs the package `genai-prices`."""
     flush_interval: float = 0.1
@@ -65,6 +68,7 @@ class Settings:
 
 
 _DEFAULTS = Settings()
+_CHOICES = {"duplicates": ("nest", "merge", "drop")}
 
 
 def _expected(name: str) -> type:
@@ -78,6 +82,8 @@ def _check(name: str, value: Any) -> None:
     right = isinstance(value, (int, float)) and not isinstance(value, bool) if kind is float else type(value) is kind
     if not right:
         raise InvalidSetting(f"{name} must be a {kind.__name__}, not {value!r}")
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise InvalidSetting(f"{name} must be one of {', '.join(_CHOICES[name])}, not {value!r}")
     if kind in (int, float) and value < 0:
         raise InvalidSetting(f"{name} must not be negative, not {value!r}")
 
@@ -85,6 +91,7 @@ def _check(name: str, value: Any) -> None:
 def _parse(name: str, text: str) -> Any:
     kind = _expected(name)
     if kind is str:
+        _check(name, text)
         return text
     if kind is bool:
         lowered = text.strip().lower()

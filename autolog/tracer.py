@@ -9,9 +9,8 @@ from typing import Any
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import Span as OtelSpan
-from opentelemetry.trace.propagation import _SPAN_KEY
 
-from autolog.context import _SUPPRESS_KEY, _get_current
+from autolog.context import _SUPPRESS_KEY, _get_current, innermost, innermost_step
 from autolog.ids import new_span_id, new_trace_id, now_ns
 from autolog.model.span import NO_SPAN, Span, SpanType
 from autolog.model.trace import TraceContext
@@ -27,6 +26,8 @@ class Tracer:
     ) -> None:
         self.enabled = True
         self.experiment = experiment
+        self.duplicates = "nest"
+        """What becomes of an SDK's span of a model call that a framework has a span of: `nest`, `merge` or `drop`."""
         self.last_trace_id: int | None = None
         self._on_start = on_start
         self._on_end = on_end
@@ -41,7 +42,7 @@ class Tracer:
         attributes: Mapping[str, Any] | None = None,
         start_time_ns: int | None = None,
     ) -> Span:
-        """Start a span below `parent`, or below the current span, or as the root of a new trace.
+        """Start a span below `parent`, or below what runs here, or as the root of a new trace.
 
         It is not made current: use it in a `with` block for that, or end it yourself.
         """
@@ -50,7 +51,51 @@ class Tracer:
         current = _get_current()
         if current.get(_SUPPRESS_KEY):
             return NO_SPAN
-        above = parent if parent is not None else current.get(_SPAN_KEY)
+        above = parent if parent is not None else innermost(current)
+        return self._start(current, above, name, span_type, inputs, attributes, start_time_ns)
+
+    def start_sdk_call(self, name: str, span_type: SpanType, **details: Any) -> Span:
+        """Start the span of a model call as an SDK makes it, and mark it where a framework has a span of the same call."""
+        above = innermost(_get_current())
+        same = above.framework_call if type(above) is Span else None
+        if same is None or (same.span_type is SpanType.EMBEDDING) is not (span_type is SpanType.EMBEDDING):
+            return self.start_span(name, span_type, **details)
+        if self.duplicates == "drop":
+            return NO_SPAN
+        span = self.start_span(name, span_type, parent=above, **details)
+        span.mark_duplicate_of(same, merges=self.duplicates == "merge")
+        return span
+
+    def start_step(
+        self,
+        name: str,
+        span_type: SpanType = SpanType.UNKNOWN,
+        *,
+        parent: Span | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> Span:
+        """Start the span of a step that a framework tells of, below the step that encloses it, or deeper.
+
+        `parent` is the enclosing step that the framework names, if any; a span that was started inside of that goes
+        before it.
+        """
+        if not self.enabled:
+            return NO_SPAN
+        current = _get_current()
+        if current.get(_SUPPRESS_KEY):
+            return NO_SPAN
+        return self._start(current, innermost_step(current, parent), name, span_type, _UNSET, attributes, None)
+
+    def _start(
+        self,
+        current: Context,
+        above: object,
+        name: str,
+        span_type: SpanType,
+        inputs: Any,
+        attributes: Mapping[str, Any] | None,
+        start_time_ns: int | None,
+    ) -> Span:
         # The rest of the constructor is plain stores: this is the path of every call.
         if type(above) is Span:
             span = Span(name, span_type, above._trace_id, new_span_id(), above._span_id, start_time_ns or now_ns())
@@ -105,6 +150,6 @@ def _apply_ambient(fields: object, context: TraceContext | None) -> None:
 
 
 def current_span() -> Span | None:
-    """Return our current span, or `None`."""
-    span = _get_current().get(_SPAN_KEY)
+    """Return our span that runs here, or `None`."""
+    span = innermost(_get_current())
     return span if type(span) is Span else None

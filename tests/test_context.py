@@ -65,14 +65,17 @@ def test_a_generator_that_is_closed_elsewhere_ends_its_span_quietly(client):
     assert al.get_current_active_span() is None
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(), asyncio.CancelledError()])
-def test_leaving_a_block_by_any_exception_ends_the_span_as_failed(client, error):
+@pytest.mark.parametrize(
+    ("error", "code"), [(KeyboardInterrupt(), "ERROR"), (SystemExit(), "ERROR"), (asyncio.CancelledError(), "CANCELLED")]
+)
+def test_leaving_a_block_by_any_exception_ends_the_span_as_failed_or_cancelled(client, error, code):
     with pytest.raises(type(error)) as raised, al.start_span("x"):
         raise error
 
     assert raised.value is error
     [span] = spans(client)
-    assert span.status.is_error
+    assert span.status.code == code
+    assert traces(client)[0].state == code
     assert type(error).__name__ in span.attributes["error.type"]
 
 

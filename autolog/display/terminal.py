@@ -112,6 +112,8 @@ def rows(trace: Trace) -> Iterator[Row]:
 def _row(span: Span, branch: str) -> Row:
     figures = [duration(span.duration_ns), tokens(span.usage), money(span.cost)]
     reason = safe(span.status.description or "failed", _MAX_REASON) if span.status.is_error else None
+    if span.status.code == "CANCELLED":
+        figures.append("cancelled")
     name = safe(span.name, _MAX_NAME)
     return Row(branch, str(span.span_type), name, "  ".join(filter(None, figures)), reason)
 

@@ -17,6 +17,7 @@ from autolog.model.span import Span, SpanType
 from autolog.tracer import Tracer
 
 Observer = Generator[None, Any, None]
+_MODEL_CALLS = frozenset({SpanType.CHAT_MODEL, SpanType.LLM, SpanType.EMBEDDING})
 
 
 class Call:
@@ -38,7 +39,10 @@ class Call:
 
     def start_span(self, name: str, span_type: SpanType = SpanType.UNKNOWN, **details: Any) -> Span:
         """Start the span of this call, see `Tracer.start_span`. Should the observer fail, the span ends all the same."""
-        self._span = self.tracer.start_span(name, span_type, **details)
+        if span_type in _MODEL_CALLS:
+            self._span = self.tracer.start_sdk_call(name, span_type, **details)
+        else:
+            self._span = self.tracer.start_span(name, span_type, **details)
         return self._span
 
     @property

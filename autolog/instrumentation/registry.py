@@ -19,7 +19,11 @@ logger = logging.getLogger("autolog")
 
 # The integrations in this distribution: name, where it lives, the module it waits for, the versions it knows.
 # Others register the same class under the entry point group below.
-BUNDLED: Mapping[str, str] = {"openai": "autolog_openai:OpenAI"}
+BUNDLED: Mapping[str, str] = {
+    "langchain": "autolog_langchain:LangChain",
+    "llama_index": "autolog_llama_index:LlamaIndex",
+    "openai": "autolog_openai:OpenAI",
+}
 GROUP = "autolog.integrations"
 
 

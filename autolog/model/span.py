@@ -43,6 +43,7 @@ class SpanType(str, Enum):
     RETRIEVER = "RETRIEVER"
     RERANKER = "RERANKER"
     TOOL = "TOOL"
+    PROMPT = "PROMPT"
     PARSER = "PARSER"
     GUARDRAIL = "GUARDRAIL"
     EVALUATOR = "EVALUATOR"
@@ -66,6 +67,8 @@ class StatusCode(str, Enum):
     UNSET = "UNSET"
     OK = "OK"
     ERROR = "ERROR"
+    CANCELLED = "CANCELLED"
+    """Broken off by whoever asked for it: a cancelled task, a stream that was left."""
 
     __str__ = str.__str__
 
@@ -76,6 +79,7 @@ class Status:
 
     UNSET: ClassVar[Status]
     OK: ClassVar[Status]
+    CANCELLED: ClassVar[Status]
 
     code: StatusCode
     description: str | None = None
@@ -88,6 +92,7 @@ class Status:
 
 Status.UNSET = Status(StatusCode.UNSET)
 Status.OK = Status(StatusCode.OK)
+Status.CANCELLED = Status(StatusCode.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,9 @@ class Link:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
+# Exceptions that end what somebody else called off: of asyncio, concurrent.futures, trio, and generators.
+_CANCELLING = frozenset({"CancelledError", "Cancelled", "GeneratorExit"})
+
 # Deferred work is rare to collide on, so one lock serves all spans.
 _resolving = ForkLock(rank=2)
 
@@ -127,6 +135,14 @@ class Span(otel.Span):
     """Usage and cost below this span that its trace counted already."""
     counted: tuple[TokenUsage, Cost] | None = None
     """What this span adds to the totals of its trace, so that nested model calls count once."""
+    is_framework_call: bool = False
+    """Whether this is a model call as a framework sees it, below which an SDK may report the same call again."""
+    duplicate_of: Span | None = None
+    """The framework's span of the same model call."""
+    merges: bool = False
+    """Whether it is to be moved into the span that it is a duplicate of."""
+    is_handed_over: bool = False
+    """Whether it is on its way to the store, so that nothing more can be written into it."""
     _parent: Span | None = None
     _context: TraceContext | None = None
     _inputs: Any = None
@@ -137,6 +153,7 @@ class Span(otel.Span):
     _usage: TokenUsage | None = None
     _cost: Cost | None = None
     _deferred: list[Callable[[Span], None]] | None = None
+    _failed_below: tuple[int, type] | None = None
     _on_end: Callable[[Span], None] | None = None
     _token: Token[Context] | None = None
 
@@ -283,6 +300,23 @@ class Span(otel.Span):
         """Record what this step itself cost in US dollars; else it is computed from usage and model."""
         self._cost = cost
 
+    def mark_duplicate_of(self, span: Span, *, merges: bool = False) -> None:
+        """Note that this is the same model call as `span`, seen by another library; it counts once."""
+        self.duplicate_of, self.merges = span, merges
+        self._attributes[semconv.DUPLICATE_OF] = span.span_id
+
+    def absorb(self, duplicate: Span) -> None:
+        """Take over what `duplicate`, a span of the same model call, knows and this one does not."""
+        known = {name: value for name, value in duplicate.attributes.items() if name != semconv.DUPLICATE_OF}
+        self._attributes = {**known, **self._attributes}
+        self._usage = self._usage or duplicate._usage
+        if self._inputs is None:
+            self._inputs = duplicate._inputs
+        if self._outputs is None:
+            self._outputs = duplicate._outputs
+        names = {event.name for event in self._events or ()}
+        self._events = [*(self._events or ()), *(e for e in duplicate._events or () if e.name not in names)] or None
+
     def set_span_type(self, span_type: SpanType | str) -> None:
         """Change the type."""
         self.span_type = SpanType(span_type)
@@ -297,7 +331,7 @@ class Span(otel.Span):
         name = status if isinstance(status, str) else getattr(status, "name", None)
         code = StatusCode.__members__.get(str(name).upper())
         if code is None:
-            logger.warning("%r is not a status and is ignored; there are: OK, ERROR, UNSET", status)
+            logger.warning("%r is not a status and is ignored; there are: OK, ERROR, CANCELLED, UNSET", status)
             return
         self._status = (
             Status(code, description) if description else (Status.OK if code is StatusCode.OK else Status(code))
@@ -325,13 +359,42 @@ class Span(otel.Span):
         """Record an exception as an event and as the reason of failure."""
         with guarded:
             self.fail_with(exception_event(exception, attributes, timestamp))
+            self._tell_parent(exception)
+
+    def record_failure(self, exception: BaseException) -> None:
+        """Record that `exception` passed through here: as the reason of failure, and with its stack unless a span
+        below has that already.
+        """
+        with guarded:
+            if self._failed_below == (id(exception), type(exception)):
+                self._fail(exception_type(exception), redact_keys(attempt(str, exception, default="")))
+                self._tell_parent(exception)
+            else:
+                self.record_exception(exception)
+
+    def _tell_parent(self, exception: BaseException) -> None:
+        # Not the exception itself: it holds the frames that it passed, and all that they hold.
+        if self._parent is not None:
+            self._parent._failed_below = id(exception), type(exception)
 
     def fail_with(self, event: SpanEvent) -> None:
         """Record an exception that `exception_event` described."""
         self._events = [*(self._events or ()), event]
-        kind, message = event.attributes[semconv.EXCEPTION_TYPE], event.attributes[semconv.EXCEPTION_MESSAGE]
+        self._fail(event.attributes[semconv.EXCEPTION_TYPE], event.attributes[semconv.EXCEPTION_MESSAGE])
+
+    def _fail(self, kind: str, message: str) -> None:
         self._attributes[semconv.ERROR_TYPE] = kind
-        self._status = Status(StatusCode.ERROR, f"{kind.rpartition('.')[2]}: {message}" if message else kind)
+        name = kind.rpartition(".")[2]
+        code = StatusCode.CANCELLED if name in _CANCELLING else StatusCode.ERROR
+        self._status = Status(code, f"{name}: {message}" if message else kind)
+
+    @property
+    def framework_call(self) -> Span | None:
+        """The framework's span of the model call that this span is in, itself perhaps, or `None`."""
+        span: Span | None = self
+        while span is not None and not span.is_framework_call:
+            span = span._parent
+        return span
 
     def defer(self, work: Callable[[Span], None]) -> None:
         """Do `work(span)` before the span is first read: on the worker, or by whoever reads it sooner.
@@ -491,7 +554,7 @@ class _NoSpan(Span):
         return None
 
     set_inputs = set_outputs = set_attribute = set_attributes = set_usage = set_cost = _nothing
-    set_span_type = set_status = add_event = add_link = record_exception = defer = end = update_name = _nothing
+    mark_duplicate_of = set_span_type = set_status = add_event = add_link = record_exception = defer = end = update_name = record_failure = _nothing
 
     def is_recording(self) -> bool:
         return False

@@ -22,6 +22,7 @@ class TraceState(str, Enum):
     IN_PROGRESS = "IN_PROGRESS"
     OK = "OK"
     ERROR = "ERROR"
+    CANCELLED = "CANCELLED"
 
     __str__ = str.__str__
 

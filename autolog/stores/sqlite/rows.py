@@ -13,8 +13,10 @@ from autolog.model.span import Span, StatusCode
 from autolog.model.trace import TraceContext, TraceState
 from autolog.model.usage import Cost, TokenUsage
 
-STATES = (TraceState.IN_PROGRESS, TraceState.OK, TraceState.ERROR)
-STATUSES = (StatusCode.UNSET, StatusCode.OK, StatusCode.ERROR)
+# By their places in these, they are stored: new ones go last.
+STATES = (TraceState.IN_PROGRESS, TraceState.OK, TraceState.ERROR, TraceState.CANCELLED)
+STATUSES = (StatusCode.UNSET, StatusCode.OK, StatusCode.ERROR, StatusCode.CANCELLED)
+_GRAVITY = (0, 1, 3, 2)
 SPAN_COLUMNS = (
     "rid", "span_id", "parent_id", "name", "type", "status", "start_ns", "end_ns", "model", "provider",
     "input_tokens", "output_tokens", "cost", "error_type",
@@ -67,7 +69,8 @@ class Summary:
             self.state, self.end_ns = 0, None
         self.rank = rank
         if span.end_time_ns is not None:
-            self.state = max(self.state, 2 if span.status.is_error else 1)
+            ended_as = max(STATUSES.index(span.status.code), 1)
+            self.state = max(self.state, ended_as, key=_GRAVITY.__getitem__)
             self.end_ns = max(self.end_ns or 0, span.end_time_ns)
             self.response = _previewed(span.trace_context, "response_preview", span.outputs) or self.response
 

@@ -332,7 +332,7 @@ async def test_a_cancelled_call_ends_the_span(traced, server, async_client):
 
     [span] = spans(traced)
     assert span.end_time_ns is not None
-    assert span.status.code is StatusCode.ERROR
+    assert span.status.code is StatusCode.CANCELLED
     assert span.get_attribute("error.type").endswith("CancelledError")
 
 
@@ -344,7 +344,7 @@ async def test_a_call_that_wait_for_gives_up_ends_the_span(traced, server, async
 
     [span] = spans(traced)
     assert span.end_time_ns is not None
-    assert span.status.code is StatusCode.ERROR
+    assert span.status.code is StatusCode.CANCELLED
 
 
 @pytest.mark.asyncio
@@ -394,7 +394,7 @@ def test_an_interrupted_call_ends_the_span_and_the_interrupt_goes_on(traced, ser
     assert caught.value is error
     [span] = spans(traced)
     assert span.end_time_ns is not None
-    assert span.status.code is StatusCode.ERROR
+    assert span.status.code is (StatusCode.CANCELLED if kind is GeneratorExit else StatusCode.ERROR)
     assert span.get_attribute("error.type") == kind.__name__
     assert get_current_active_span() is None
 
