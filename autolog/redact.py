@@ -1,8 +1,9 @@
-"""Keep keys and tokens out of what is recorded of errors."""
+"""Keep keys, tokens and passwords out of what is recorded."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 REDACTED = "[redacted]"
 _KEYS = re.compile(
@@ -44,3 +45,39 @@ def redact_keys(text: str) -> str:
 def is_secret_name(name: str) -> bool:
     """Whether a header or parameter of this name is likely to hold a secret."""
     return bool(_SECRET_NAMES.search(name))
+
+
+_CREDENTIALS = frozenset(
+    {
+        "authorization",
+        "authentication",
+        "headers",
+        "extra_headers",
+        "default_headers",
+        "domain_secrets",
+        "connection_string",
+    }
+)
+# What a tool takes is described by the names that it has there: "headers" in it is a parameter.
+_SCHEMAS = frozenset({"schema", "json_schema", "input_schema"})
+
+
+def without_credentials(value: Any) -> Any:
+    """Return `value`, of dicts and lists, with what its names say are credentials replaced."""
+    if isinstance(value, list):
+        return [without_credentials(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    is_function = value.get("type") == "function" or "function" in value or {"name", "parameters"} <= value.keys()
+    return {
+        key: REDACTED
+        if _is_credential(key, item)
+        else item
+        if key in _SCHEMAS or (is_function and key in ("parameters", "function"))
+        else without_credentials(item)
+        for key, item in value.items()
+    }
+
+
+def _is_credential(key: str, value: Any) -> bool:
+    return value is not None and (key in _CREDENTIALS or (isinstance(value, str) and is_secret_name(key)))

@@ -362,9 +362,7 @@ class Span(otel.Span):
             self._tell_parent(exception)
 
     def record_failure(self, exception: BaseException) -> None:
-        """Record that `exception` passed through here: as the reason of failure, and with its stack unless a span
-        below has that already.
-        """
+        """Record that `exception` passed through here; its stack is left to the span that it came from."""
         with guarded:
             if self._failed_below == (id(exception), type(exception)):
                 self._fail(exception_type(exception), redact_keys(attempt(str, exception, default="")))

@@ -11,7 +11,7 @@ from typing import Any
 
 from autolog import Span, Status, StatusCode, capture, semconv
 from autolog.redact import redact_keys
-from autolog_openai.usage import usage_of
+from autolog.model.provider_usage import usage_of
 
 Body = dict[str, Any]
 Options = Mapping[str, Any]

@@ -5,42 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from autolog.redact import REDACTED, is_secret_name, remember_secret
+from autolog import redact
+from autolog.redact import is_secret_name, remember_secret
 
 Body = dict[str, Any]
 
 # Where a request, and the answer that repeats it, may carry credentials of servers that the model calls.
-_WITH_CREDENTIALS = ("tools", "data_sources", "dataSources", "tool_resources")
-_CREDENTIALS = frozenset({"authorization", "authentication", "headers", "domain_secrets", "connection_string"})
-# What a tool takes is described by the names that it has there: "headers" in it is a parameter.
-_SCHEMAS = frozenset({"schema", "json_schema", "input_schema"})
-_USER = ("safety_identifier", "user")
+_WITH_USER = ("safety_identifier", "user")
 
 
 def without_credentials(body: Body) -> Body:
     """Return `body` with the credentials in it replaced."""
     found = [name for name in _WITH_CREDENTIALS if isinstance(body.get(name), (list, dict))]
-    return {**body, **{name: _hide(body[name]) for name in found}} if found else body
-
-
-def _hide(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_hide(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    is_function = value.get("type") == "function" or "function" in value or {"name", "parameters"} <= value.keys()
-    return {
-        key: REDACTED
-        if _is_credential(key, item)
-        else item
-        if key in _SCHEMAS or (is_function and key in ("parameters", "function"))
-        else _hide(item)
-        for key, item in value.items()
-    }
-
-
-def _is_credential(key: str, value: Any) -> bool:
-    return value is not None and (key in _CREDENTIALS or (isinstance(value, str) and is_secret_name(key)))
+    return {**body, **{name: redact.without_credentials(body[name]) for name in found}} if found else body
 
 
 def take_user(body: Body) -> str | None:

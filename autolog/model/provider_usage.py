@@ -1,11 +1,11 @@
-"""Token counts of all the forms that OpenAI sends them in."""
+"""Read token counts out of what a provider sent, in all the forms of OpenAI and of those who speak its protocol."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from autolog import TokenUsage
+from autolog.model.usage import TokenUsage
 
 
 def usage_of(raw: Any) -> TokenUsage | None:
