@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from autolog import Span, Status, StatusCode, capture, semconv
-from autolog.redact import redact_keys
 from autolog.model.provider_usage import usage_of
+from autolog.redact import redact_keys
 
 Body = dict[str, Any]
 Options = Mapping[str, Any]

@@ -11,6 +11,10 @@ from autolog.redact import is_secret_name, remember_secret
 Body = dict[str, Any]
 
 # Where a request, and the answer that repeats it, may carry credentials of servers that the model calls.
+_WITH_CREDENTIALS = ("tools", "data_sources", "dataSources", "tool_resources")
+_USER = ("safety_identifier", "user")
+
+# Where a request, and the answer that repeats it, may carry credentials of servers that the model calls.
 _WITH_USER = ("safety_identifier", "user")
 
 
