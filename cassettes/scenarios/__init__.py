@@ -31,15 +31,15 @@ __all__ = [
 
 NEEDED = {
     "openai": ("openai",),
-    "langchain": ("langchain", "langchain_openai"),
-    "llama_index": ("llama_index.core", "llama_index.llms.openai_like", "llama_index.embeddings.openai"),
+    "langchain": ("langchain", "langchain-openai"),
+    "llama_index": ("llama-index-llms-openai-like", "llama-index-embeddings-openai"),
 }
-"""The libraries that have scenarios, and the packages without which theirs can't be imported."""
+"""The libraries that have scenarios, and what must be installed for theirs to be imported."""
 
 
 def installed() -> list[str]:
     """Return the libraries whose scenarios can be played here."""
-    return [library for library, packages in NEEDED.items() if all(map(is_installed, packages))]
+    return [library for library, needed in NEEDED.items() if all(map(is_installed, needed))]
 
 
 def scenarios_of(library: str) -> dict[str, Scenario]:

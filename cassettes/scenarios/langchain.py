@@ -228,6 +228,8 @@ def rag_qdrant(servers: Servers) -> str:
     return answer
 
 
+NAMED = ("langchain>=1.1",)  # older agents don't tell the model their name
+
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
@@ -238,21 +240,21 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario(batch, "langchain"),
         Scenario(abatch, "langchain"),
         Scenario(fallback, "langchain"),
-        Scenario(responses, "langchain"),
+        Scenario(responses, "langchain", needs=("langchain-openai>=1.1.12",)),
         Scenario(error_401, "langchain", error=(openai.AuthenticationError,)),
         Scenario(structured_json_schema, "langchain"),
         Scenario(structured_function_calling, "langchain"),
         Scenario(bind_tools, "langchain"),
-        Scenario(agent, "langchain"),
-        Scenario(agent_async, "langchain"),
-        Scenario(agent_stream, "langchain"),
+        Scenario(agent, "langchain", needs=NAMED),
+        Scenario(agent_async, "langchain", needs=NAMED),
+        Scenario(agent_stream, "langchain", needs=NAMED),
         # Before 3.11 a task can't be given a context, so the model doesn't learn that it is to stream.
-        Scenario(agent_astream, "langchain", python=(3, 11)),
+        Scenario(agent_astream, "langchain", needs=NAMED, python=(3, 11)),
         Scenario(agent_tool_fails, "langchain", error=(LookupError,)),
         Scenario(graph, "langchain"),
         Scenario(rag, "langchain"),
         Scenario(rag_async, "langchain"),
         Scenario(rag_stream, "langchain"),
-        Scenario(rag_qdrant, "langchain", needs=("langchain_qdrant",)),
+        Scenario(rag_qdrant, "langchain", needs=("langchain-qdrant",)),
     )
 }

@@ -205,6 +205,8 @@ def rag_qdrant(servers: Servers) -> str:
     return answer
 
 
+PARALLEL = ("llama-index-llms-openai>=0.7",)  # older ones don't say whether several tools may be called
+
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
@@ -216,17 +218,17 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario(complete, "llama_index"),
         Scenario(complete_plain, "llama_index"),
         Scenario(error_401, "llama_index", error=(openai.AuthenticationError,)),
-        Scenario(structured_tool, "llama_index"),
-        Scenario(structured_schema, "llama_index"),
-        Scenario(tool_call, "llama_index"),
-        Scenario(agent, "llama_index"),
-        Scenario(agent_stream, "llama_index"),
+        Scenario(structured_tool, "llama_index", needs=PARALLEL),
+        Scenario(structured_schema, "llama_index", needs=("llama-index-llms-openai>=0.6",)),
+        Scenario(tool_call, "llama_index", needs=PARALLEL),
+        Scenario(agent, "llama_index", needs=PARALLEL),
+        Scenario(agent_stream, "llama_index", needs=PARALLEL),
         Scenario(query, "llama_index"),
         Scenario(query_stream, "llama_index"),
         Scenario(query_async, "llama_index"),
         Scenario(chat_engine, "llama_index"),
         Scenario(chat_engine_stream, "llama_index"),
         Scenario(ingestion, "llama_index"),
-        Scenario(rag_qdrant, "llama_index", needs=("llama_index.vector_stores.qdrant",)),
+        Scenario(rag_qdrant, "llama_index", needs=("llama-index-vector-stores-qdrant",)),
     )
 }

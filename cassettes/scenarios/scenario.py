@@ -7,9 +7,11 @@ import importlib.util
 import inspect
 import sys
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from packaging.requirements import Requirement
 from pydantic import BaseModel
 
 from cassettes.cassette import RECORDED_EMBEDDING_URL, RECORDED_URL
@@ -68,7 +70,7 @@ class Scenario:
     """Its module here, and the folder of its cassettes."""
 
     needs: tuple[str, ...] = ()
-    """The packages that it imports besides those of its library."""
+    """What must be installed besides its library, or how new that must be to make the same calls."""
 
     python: tuple[int, int] = (3, 10)
     """The oldest Python under which the library makes the same calls."""
@@ -108,11 +110,12 @@ class Scenario:
             return error
 
 
-def is_installed(package: str) -> bool:
-    """Tell whether a package can be imported, without importing more than those around it."""
+def is_installed(needed: str) -> bool:
+    """Tell whether a distribution is installed, in one of the versions asked for: `langchain>=1.1`."""
+    requirement = Requirement(needed)
     try:
-        return importlib.util.find_spec(package) is not None
-    except ModuleNotFoundError:  # the package around it
+        return requirement.specifier.contains(version(requirement.name), prereleases=True)
+    except PackageNotFoundError:
         return False
 
 
