@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
-from importlib.metadata import distributions, version
+from importlib.metadata import distributions
 from pathlib import Path
 
 from peers import PEERS
@@ -46,8 +46,6 @@ def main() -> None:
     found = {
         "import": statistics.median(took),
         "imports": _imported(peer.statement),
-        "version": version(peer.distribution),
-        "openai": version("openai"),
         "packages": len(names),
         "megabytes": _installed_bytes() / 1e6,
     }

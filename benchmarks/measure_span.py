@@ -9,14 +9,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from peers import PEERS, Flush
+from peers import PEERS
 
 # As many spans as a trace of an agent has; what is put off is done between the bursts, as between requests.
 _SPANS = 100
 _BURSTS = 60
 
 
-def _microseconds(work: Callable[[], object], flush: Flush) -> float:
+def _microseconds(work: Callable[[], object], flush: Callable[[], object]) -> float:
     took = []
     for _ in range(_BURSTS):
         began = time.perf_counter()
@@ -30,7 +30,7 @@ def _microseconds(work: Callable[[], object], flush: Flush) -> float:
 def main() -> None:
     """Measure spans as `with` blocks, and for autolog also without one."""
     peer = PEERS[sys.argv[1]]
-    flush = peer.set_up(Path.cwd())
+    flush = peer.set_up(Path.cwd()).flush
     open_span = peer.open_span()
 
     def block() -> None:

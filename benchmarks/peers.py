@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-Flush = Callable[[], object]
 OpenSpan = Callable[[], AbstractContextManager[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a peer has recorded."""
+
+    flush: Callable[[], object]
+    """Wait until all of it is where it is kept."""
+    count: Callable[[], int]
+    """Return how many spans are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,28 +30,45 @@ class Peer:
 
     title: str
     keeps: str
-    """Where its spans end up."""
-    set_up: Callable[[Path], Flush]
-    """Trace OpenAI from now on, keep what there is to keep in the folder, and return what waits for all of it."""
+    """Where its spans end up; empty if it makes none."""
+    set_up: Callable[[Path], Kept]
+    """Keep what there is to keep in the folder; nothing is traced yet."""
+    traces: Mapping[str, Callable[[], object]]
+    """By library, what traces it from now on. It is measured with these."""
     open_span: Callable[[], OpenSpan] | None = None
     """Return a function that opens a span of the peer's own; it was set up before."""
     statement: str = "pass"
     """What a program writes to import it."""
-    distribution: str = ""
+    distributions: Sequence[str] = ()
+    """What is installed of it."""
     environment: str = ""
     """The peer whose packages it runs with, where not its own."""
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-def _nobody(folder: Path) -> Flush:  # noqa: ARG001
-    return lambda: None
+LIBRARIES = ("openai", "langchain", "llama_index")
+"""What peers trace."""
 
 
-def _autolog(folder: Path) -> Flush:
+def _nothing() -> None:
+    pass
+
+
+def _nobody(folder: Path) -> Kept:  # noqa: ARG001
+    return Kept(_nothing, lambda: 0)
+
+
+def _autolog(folder: Path) -> Kept:
     import autolog
 
-    autolog.autolog(store=str(folder / "traces.db"))
-    return autolog.flush
+    autolog.set_store(str(folder / "traces.db"))
+    return Kept(autolog.flush, lambda: autolog.stats().stored)
+
+
+def _autolog_traces(library: str) -> None:
+    import autolog
+
+    autolog.autolog(library)
 
 
 def _autolog_span() -> OpenSpan:
@@ -49,14 +77,24 @@ def _autolog_span() -> OpenSpan:
     return partial(autolog.start_span, "step")
 
 
-def _mlflow(folder: Path) -> Flush:
+def _mlflow(folder: Path) -> Kept:
     import mlflow
 
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    file = folder / "mlflow.db"
+    mlflow.set_tracking_uri(f"sqlite:///{file}")
     mlflow.set_experiment("benchmark")
     mlflow.config.enable_async_logging()
-    mlflow.openai.autolog()
-    return mlflow.flush_trace_async_logging
+
+    def count() -> int:
+        with sqlite3.connect(file) as connection:
+            (spans,) = connection.execute("SELECT count(*) FROM spans").fetchone()
+        return int(spans)
+
+    return Kept(mlflow.flush_trace_async_logging, count)
+
+
+def _mlflow_traces(library: str) -> None:
+    import_module(f"mlflow.{library}").autolog()
 
 
 def _mlflow_span() -> OpenSpan:
@@ -65,26 +103,33 @@ def _mlflow_span() -> OpenSpan:
     return partial(mlflow.start_span, "step")
 
 
-def _processor() -> Any:
-    """Return OpenTelemetry's usual batches, into an exporter that does nothing."""
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+def _nowhere() -> Any:
+    """Return an OpenTelemetry exporter that counts spans and throws them away."""
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
     class Nowhere(SpanExporter):
-        def export(self, spans: Any) -> SpanExportResult:  # noqa: ARG002
+        spans = 0
+
+        def export(self, spans: Any) -> SpanExportResult:
+            self.spans += len(spans)
             return SpanExportResult.SUCCESS
 
-    return BatchSpanProcessor(Nowhere())
+    return Nowhere()
 
 
-def _opentelemetry(instrumentor: Any) -> Flush:
+def _opentelemetry(folder: Path) -> Kept:  # noqa: ARG001
     from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
     from opentelemetry.trace import set_tracer_provider
 
-    provider = TracerProvider()
-    provider.add_span_processor(_processor())
+    provider, exporter = TracerProvider(), _nowhere()
+    provider.add_span_processor(BatchSpanProcessor(exporter))
     set_tracer_provider(provider)
-    instrumentor.instrument(tracer_provider=provider)
-    return provider.force_flush
+    return Kept(provider.force_flush, lambda: exporter.spans)
+
+
+def _instrument(module: str, name: str) -> None:
+    getattr(import_module(module), name)().instrument()
 
 
 def _opentelemetry_span() -> OpenSpan:
@@ -93,24 +138,20 @@ def _opentelemetry_span() -> OpenSpan:
     return partial(get_tracer("benchmark").start_as_current_span, "step")
 
 
-def _openinference(folder: Path) -> Flush:  # noqa: ARG001
-    from openinference.instrumentation.openai import OpenAIInstrumentor
+def _logfire(folder: Path) -> Kept:  # noqa: ARG001
+    import logfire
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    return _opentelemetry(OpenAIInstrumentor())
-
-
-def _openllmetry(folder: Path) -> Flush:  # noqa: ARG001
-    from opentelemetry.instrumentation.openai import OpenAIInstrumentor
-
-    return _opentelemetry(OpenAIInstrumentor())
+    exporter = _nowhere()
+    processors = [BatchSpanProcessor(exporter)]
+    logfire.configure(send_to_logfire=False, console=False, additional_span_processors=processors)
+    return Kept(logfire.force_flush, lambda: exporter.spans)
 
 
-def _logfire(folder: Path) -> Flush:  # noqa: ARG001
+def _logfire_traces_openai() -> None:
     import logfire
 
-    logfire.configure(send_to_logfire=False, console=False, additional_span_processors=[_processor()])
     logfire.instrument_openai()
-    return logfire.force_flush
 
 
 def _logfire_span() -> OpenSpan:
@@ -122,33 +163,109 @@ def _logfire_span() -> OpenSpan:
     return open_span
 
 
+def _langfuse(folder: Path) -> Kept:  # noqa: ARG001
+    import langfuse
+
+    exporter = _nowhere()
+    client = langfuse.Langfuse(public_key="pk-none", secret_key="sk-none", span_exporter=exporter)
+    return Kept(client.flush, lambda: exporter.spans)
+
+
+def _langfuse_traces_langchain() -> None:
+    from langfuse.langchain import CallbackHandler
+    from programs_langchain import CALLBACKS
+
+    CALLBACKS.append(CallbackHandler())
+
+
+_AUTOLOG = {library: partial(_autolog_traces, library) for library in LIBRARIES}
+
 PEERS: Mapping[str, Peer] = {
-    "none": Peer("no tracing", "", _nobody, lambda: nullcontext, distribution="openai"),
-    "autolog": Peer("autolog", "SQLite", _autolog, _autolog_span, "import autolog", "autolog-tracing"),
+    "none": Peer(
+        "no tracing",
+        "",
+        _nobody,
+        dict.fromkeys(LIBRARIES, _nothing),
+        lambda: nullcontext,
+        distributions=("openai", "langchain", "langchain-core", "langgraph", "llama-index-core"),
+    ),
+    "autolog": Peer(
+        "autolog",
+        "SQLite",
+        _autolog,
+        _AUTOLOG,
+        _autolog_span,
+        "import autolog",
+        ("autolog-tracing",),
+    ),
     "off": Peer(
         "autolog, switched off",
-        "nowhere",
+        "",
         _autolog,
+        _AUTOLOG,
         _autolog_span,
         environment="autolog",
         variables={"AUTOLOG_TRACING": "false"},
     ),
-    "mlflow": Peer("MLflow", "SQLite", _mlflow, _mlflow_span, "import mlflow", "mlflow"),
+    "mlflow": Peer(
+        "MLflow",
+        "SQLite",
+        _mlflow,
+        {library: partial(_mlflow_traces, library) for library in LIBRARIES},
+        _mlflow_span,
+        "import mlflow",
+        ("mlflow",),
+        variables={"MLFLOW_DISABLE_TELEMETRY": "true"},
+    ),
     "openinference": Peer(
         "OpenInference",
         "nowhere",
-        _openinference,
+        _opentelemetry,
+        {
+            "openai": partial(_instrument, "openinference.instrumentation.openai", "OpenAIInstrumentor"),
+            "langchain": partial(_instrument, "openinference.instrumentation.langchain", "LangChainInstrumentor"),
+            "llama_index": partial(_instrument, "openinference.instrumentation.llama_index", "LlamaIndexInstrumentor"),
+        },
         _opentelemetry_span,
         "import openinference.instrumentation.openai, opentelemetry.sdk.trace.export",
-        "openinference-instrumentation-openai",
+        (
+            "openinference-instrumentation-openai",
+            "openinference-instrumentation-langchain",
+            "openinference-instrumentation-llama-index",
+        ),
     ),
     "openllmetry": Peer(
         "OpenLLMetry",
         "nowhere",
-        _openllmetry,
+        _opentelemetry,
+        {
+            "openai": partial(_instrument, "opentelemetry.instrumentation.openai", "OpenAIInstrumentor"),
+            "langchain": partial(_instrument, "opentelemetry.instrumentation.langchain", "LangchainInstrumentor"),
+            "llama_index": partial(_instrument, "opentelemetry.instrumentation.llamaindex", "LlamaIndexInstrumentor"),
+        },
         _opentelemetry_span,
         "import opentelemetry.instrumentation.openai, opentelemetry.sdk.trace.export",
-        "opentelemetry-instrumentation-openai",
+        (
+            "opentelemetry-instrumentation-openai",
+            "opentelemetry-instrumentation-langchain",
+            "opentelemetry-instrumentation-llamaindex",
+        ),
     ),
-    "logfire": Peer("Logfire", "nowhere", _logfire, _logfire_span, "import logfire", "logfire"),
+    "logfire": Peer(
+        "Logfire",
+        "nowhere",
+        _logfire,
+        {"openai": _logfire_traces_openai},
+        _logfire_span,
+        "import logfire",
+        ("logfire",),
+    ),
+    # Of LlamaIndex it documents OpenInference's instrumentor, whose column stands for both.
+    "langfuse": Peer(
+        "Langfuse",
+        "nowhere",
+        _langfuse,
+        {"langchain": _langfuse_traces_langchain},
+        distributions=("langfuse",),
+    ),
 }
