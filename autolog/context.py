@@ -71,6 +71,12 @@ def add_source(source: Source, *, of_leaves: bool = False) -> None:
         _steps = (*_without(_steps, source), source)
 
 
+def add_last_source(source: Source) -> None:
+    """Ask `source` after all other steps', so that it wins where neither it nor they are of a deeper place."""
+    if _steps[-1:] != (source,):
+        add_source(source)
+
+
 def remove_source(source: Source) -> None:
     """Ask `source` no more."""
     global _steps, _leaves
@@ -86,7 +92,9 @@ def innermost(current: Context) -> Any:
     found = current.get(_SPAN_KEY)
     if _steps or _leaves:
         for source in (*_steps, *_leaves):
-            found = _deeper(found, source())
+            candidate = source()
+            if candidate is not None:
+                found = deeper(found, candidate)
     return found
 
 
@@ -94,11 +102,13 @@ def innermost_step(current: Context, said: Any) -> Any:
     """Return what a framework's step nests under, whose enclosing step is `said` to be that span."""
     found = current.get(_SPAN_KEY)
     for source in _steps:
-        found = _deeper(found, source())
-    return _deeper(found, said)
+        candidate = source()
+        if candidate is not None:
+            found = deeper(found, candidate)
+    return found if said is None else deeper(found, said)
 
 
-def _deeper(found: Any, candidate: Any) -> Any:
+def deeper(found: Any, candidate: Any) -> Any:
     """Return the one that lies below the other, and where neither does, the candidate: it knows more of this place."""
     if candidate is None or found is None:
         return found if candidate is None else candidate

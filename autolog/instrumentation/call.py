@@ -45,6 +45,11 @@ class Call:
             self._span = self.tracer.start_span(name, span_type, **details)
         return self._span
 
+    def start_step(self, name: str, span_type: SpanType, **details: Any) -> Span:
+        """Start the span of this call, a step of a framework; see `Tracer.start_step`."""
+        self._span = self.tracer.start_step(name, span_type, **details)
+        return self._span
+
     @property
     def all_args(self) -> tuple[Any, ...]:
         """The positional arguments to call the function with."""

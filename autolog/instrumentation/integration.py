@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib
 import logging
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from autolog.errors import InvalidSetting
+from autolog.guard import guarded
 from autolog.instrumentation.call import Call, Observer, Patch, wrapped_by
+from autolog.instrumentation.subclasses import SubclassHook
 from autolog.tracer import Tracer
 
 logger = logging.getLogger("autolog")
@@ -35,6 +39,8 @@ class Integration:
     """The module whose import means that the library is used; by default the name."""
     targets: ClassVar[Mapping[str, Callable[[Call], Observer]]] = {}
     """What to observe: `module:Class.method` and its observer. What a version lacks is skipped."""
+    overrides: ClassVar[Mapping[str, Mapping[str, Callable[[Call], Observer]]]] = {}
+    """What to observe wherever a subclass defines it: `module:Class`, and its methods with their observers."""
     defaults: ClassVar[Mapping[str, Any]] = {}
     """The options that `autolog.<name>.autolog(...)` takes, and their default values."""
 
@@ -43,6 +49,8 @@ class Integration:
         self.is_installed = False
         """Whether the library is observed now."""
         self._patches: list[Patch] = []
+        self._hooks: dict[str, SubclassHook] = {}
+        self._waiting: dict[str, list[Callable[[], None]]] = {}
 
     def configure(self, options: Mapping[str, Any]) -> None:
         """Set options; raise `InvalidSetting` for one that there is not."""
@@ -54,24 +62,73 @@ class Integration:
         self.options = {**self.options, **options}
 
     def install(self, tracer: Tracer) -> None:
-        """Observe every target. Doing it twice is as doing it once, but for what others put in our place since."""
+        """Observe every target, each from the import of its module on.
+
+        Doing it twice is as doing it once, but for what others put in our place since.
+        """
+        self.is_installed = True
+        self._waiting.clear()
         for path, observer in self.targets.items():
-            module, _, name = path.partition(":")
-            try:
-                parent, attribute = _resolve(module, name)
-            except (ImportError, AttributeError):
-                logger.debug("%s: no %s in this version", self.name, path)
-                continue
-            for place in [parent, *_bypasses(parent, attribute)]:
-                laid = [patch for patch in self._patches if patch.fits(place, attribute)]
-                if not laid:
-                    self._patches.append(Patch(place, attribute, observer, tracer, self._current_options))
-                for patch in laid:
-                    patch.lay(tracer)
-        self.is_installed = bool(self._patches)
+            self.when_imported(path.partition(":")[0], partial(self._observe_target, path, observer, tracer))
+        for path, observers in self.overrides.items():
+            self.when_imported(path.partition(":")[0], partial(self._observe_overrides, path, observers, tracer))
+
+    def when_imported(self, module: str, action: Callable[[], None]) -> None:
+        """Do `action` now where `module` is imported, else after its import, should this be installed still."""
+        if module in sys.modules:
+            action()
+            return
+        is_new = module not in self._waiting
+        self._waiting.setdefault(module, []).append(action)
+        if is_new:
+            import wrapt
+
+            wrapt.register_post_import_hook(lambda _: self._imported(module), module)
+
+    def _imported(self, module: str) -> None:
+        # An exception in here would make the user's import fail.
+        with guarded:
+            for action in self._waiting.pop(module, ()):
+                action()
+
+    def _observe_target(self, path: str, observer: Callable[[Call], Observer], tracer: Tracer) -> None:
+        try:
+            parent, attribute = _resolve(path)
+        except (ImportError, AttributeError):
+            logger.debug("%s: no %s in this version", self.name, path)
+            return
+        for place in [parent, *_bypasses(parent, attribute)]:
+            self._patch(place, attribute, observer, tracer)
+
+    def _observe_overrides(
+        self, path: str, observers: Mapping[str, Callable[[Call], Observer]], tracer: Tracer
+    ) -> None:
+        def observe(subclass: type) -> None:
+            for attribute in observers.keys() & vars(subclass).keys():
+                self._patch(subclass, attribute, observers[attribute], tracer)
+
+        try:
+            parent, attribute = _resolve(path)
+        except (ImportError, AttributeError):
+            logger.debug("%s: no %s in this version", self.name, path)
+            return
+        base = vars(parent)[attribute]
+        for subclass in _subclasses(base):
+            observe(subclass)
+        self._hooks.setdefault(path, SubclassHook(base)).lay(observe)
+
+    def _patch(self, place: Any, attribute: str, observer: Callable[[Call], Observer], tracer: Tracer) -> None:
+        laid = [patch for patch in self._patches if patch.fits(place, attribute)]
+        if not laid:
+            self._patches.append(Patch(place, attribute, observer, tracer, self._current_options))
+        for patch in laid:
+            patch.lay(tracer)
 
     def uninstall(self) -> None:
         """Put every original back. A patch that lies below another library's falls silent, and is woken by `install`."""
+        self._waiting.clear()
+        for hook in self._hooks.values():
+            hook.remove()
         # Latest first: where one of ours lies on another of ours, it must go first.
         for patch in reversed(self._patches):
             patch.remove()
@@ -96,8 +153,9 @@ def _subclasses(parent: Any) -> list[type]:
     return [found for subclass in below for found in (subclass, *_subclasses(subclass))]
 
 
-def _resolve(module: str, path: str) -> tuple[Any, str]:
-    """Return the class or module that holds the last name of `path`, and that name."""
+def _resolve(path: str) -> tuple[Any, str]:
+    """Return the class or module that holds the last name of `module:Class.name`, and that name."""
+    module, _, path = path.partition(":")
     parent: Any = importlib.import_module(module)
     *names, attribute = path.split(".")
     for name in names:

@@ -552,7 +552,9 @@ class _NoSpan(Span):
         return None
 
     set_inputs = set_outputs = set_attribute = set_attributes = set_usage = set_cost = _nothing
-    mark_duplicate_of = set_span_type = set_status = add_event = add_link = record_exception = defer = end = update_name = record_failure = _nothing
+    mark_duplicate_of = set_span_type = set_status = add_event = add_link = record_exception = defer = end = (
+        update_name
+    ) = record_failure = _nothing
 
     def is_recording(self) -> bool:
         return False

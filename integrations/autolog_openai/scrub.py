@@ -14,9 +14,6 @@ Body = dict[str, Any]
 _WITH_CREDENTIALS = ("tools", "data_sources", "dataSources", "tool_resources")
 _USER = ("safety_identifier", "user")
 
-# Where a request, and the answer that repeats it, may carry credentials of servers that the model calls.
-_WITH_USER = ("safety_identifier", "user")
-
 
 def without_credentials(body: Body) -> Body:
     """Return `body` with the credentials in it replaced."""

@@ -1,0 +1,59 @@
+"""Observe what callbacks don't tell of chat models: which prompt of several is asked, and calls that are cancelled."""
+
+from __future__ import annotations
+
+from autolog import Status
+from autolog.instrumentation import Call, Observer
+from autolog_langchain.runs import Run, enter_model, leave_model, runs
+
+
+def _run_of(call: Call) -> Run | None:
+    return runs.get(getattr(call.kwargs.get("run_manager"), "run_id", None))
+
+
+def observe_prompt(call: Call) -> Observer:
+    """Observe `BaseChatModel._generate_with_cache`, which asks for one prompt of those that `generate` was given.
+
+    LangChain starts a run for each, and if one fails, it ends that run only.
+    """
+    run = _run_of(call)
+    if run is None or not run.batch:
+        return
+    token = enter_model(run)
+    batch = run.batch
+    try:
+        yield
+    except BaseException:
+        own = call.kwargs["run_manager"].run_id
+        for run_id in batch:
+            if run_id != own:
+                _cancel(run_id)
+        raise
+    finally:
+        leave_model(token)
+
+
+def observe_prompt_async(call: Call) -> Observer:
+    """Observe its twin. A task that is cancelled here ends no run at all."""
+    run = _run_of(call)
+    if run is None:
+        return
+    token = enter_model(run)
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as error:
+        run.span.record_failure(error)
+        _cancel(call.kwargs["run_manager"].run_id)
+        raise
+    finally:
+        leave_model(token)
+
+
+def _cancel(run_id: object) -> None:
+    run = runs.end(run_id)  # type: ignore[arg-type]
+    if run is not None:
+        if not run.span.status.is_error:
+            run.span.set_status(Status.CANCELLED)
+        run.span.end()

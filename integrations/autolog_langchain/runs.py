@@ -1,0 +1,114 @@
+"""The runs that are going on, by LangChain's ids, and which of them the code here belongs to."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from functools import partial
+from typing import Any
+from uuid import UUID
+from weakref import ref
+
+from autolog import Span
+
+
+class Run:
+    """One run while it goes on."""
+
+    # Defaults live on the class, which makes beginning one cheap.
+    was_streamed: bool = False
+    """Whether a part of the answer has come: from then on a model calls nothing more."""
+    first_token_ns: int | None = None
+    batch: list[UUID] | None = None
+    """The runs of one call with several prompts, this one's among them."""
+    scores: dict[int, float] | None = None
+    """Of a retriever: what its vector store says of documents, by their identity."""
+    interrupts: list[Any] | None = None
+    """What a graph asked of a person before it stopped."""
+
+    def __init__(self, span: Span, parent: Run | None) -> None:
+        self.span = span
+        self.parent = parent
+
+
+class Runs:
+    """All runs of the process. An ended one is known for as long as somebody holds its id, for what it left behind."""
+
+    def __init__(self) -> None:
+        # By the number in an id: hashing the id itself takes a call of a Python function.
+        self._open: dict[int, Run] = {}
+        self._ended: dict[int, tuple[ref[UUID], Run]] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def begin(self, run_id: UUID, run: Run) -> None:
+        """Note a run that started."""
+        self._open[run_id.int] = run
+
+    def get(self, run_id: UUID | None) -> Run | None:
+        """Return a run that is going on."""
+        return None if run_id is None else self._open.get(run_id.int)
+
+    def known(self, run_id: UUID | None) -> Run | None:
+        """Return a run that is going on, or was and may have left work behind."""
+        if run_id is None:
+            return None
+        number = run_id.int
+        run = self._open.get(number)
+        if run is None:
+            ended = self._ended.get(number)
+            run = None if ended is None else ended[1]
+        return run
+
+    def end(self, run_id: UUID) -> Run | None:
+        """Return a run that ends now; `None` for one that is not known, or ended already."""
+        number = run_id.int
+        run = self._open.pop(number, None)
+        if run is not None:
+            # `pop` is called with the dead reference, and takes it for what to return where there is nothing.
+            self._ended[number] = ref(run_id, partial(self._ended.pop, number)), run
+        return run
+
+
+runs = Runs()
+
+# Set when a model or a retriever starts, where its own code will run, and never reset: whoever reads them asks whether
+# the run is still going on.
+_model: ContextVar[Run | None] = ContextVar("autolog-langchain-model", default=None)
+_retriever: ContextVar[Run | None] = ContextVar("autolog-langchain-retriever", default=None)
+enter_model = _model.set
+leave_model = _model.reset
+enter_retriever = _retriever.set
+_config: Any = None
+
+
+def enclosing_run() -> Span | None:
+    """Return the span of the run whose code runs here: LangChain puts its id into the context of all that it calls."""
+    global _config
+    if _config is None:
+        from langchain_core.runnables.config import var_child_runnable_config
+
+        _config = var_child_runnable_config
+    config = _config.get()
+    if not config:
+        return None
+    run = runs.known(getattr(config.get("callbacks"), "parent_run_id", None))
+    return None if run is None else run.span
+
+
+def running_model() -> Span | None:
+    """Return the span of the model whose own code runs here: LangChain's context still names the run around it."""
+    run = _model.get()
+    return None if run is None or run.was_streamed or run.span.end_time_ns is not None else run.span
+
+
+def running_retriever() -> Span | None:
+    """Return the span of the retriever whose own code runs here, for the same reason."""
+    run = open_retriever()
+    return None if run is None else run.span
+
+
+def open_retriever() -> Run | None:
+    """Return the retriever that runs here."""
+    run = _retriever.get()
+    return None if run is None or run.span.end_time_ns is not None else run
