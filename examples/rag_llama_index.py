@@ -10,7 +10,6 @@ It needs `llama-index-llms-openai-like`, `llama-index-embeddings-openai` and `ll
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from llama_index.core import Document, PromptTemplate, StorageContext, VectorStoreIndex
@@ -48,7 +47,8 @@ def main() -> None:
     trace = get_trace(get_last_active_trace_id())
     print(trace)
     for span in trace.search_spans(SpanType.RETRIEVER):
-        print("retrieved", json.dumps(span.outputs, indent=2, ensure_ascii=False))
+        for document in span.outputs["documents"]:
+            print(f"retrieved {document['metadata']['source']}, which scored {document['score']:.2f}")
     print("stored in", store_location())
 
 
