@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import nox
 
-nox.options.default_venv_backend = "venv"
-nox.options.sessions = ["newest", "openai2", "openai1", "oldest", "bare", "wheel"]
+nox.options.default_venv_backend = "uv"
+nox.options.sessions = [
+    "newest",
+    "openai2",
+    "openai1",
+    "langchain",
+    "langchain_oldest",
+    "langchain_0_3",
+    "llama_index_oldest",
+    "llama_index_releases",
+    "oldest",
+    "bare",
+    "wheel",
+]
 nox.options.reuse_existing_virtualenvs = True
+
+# nltk, which LlamaIndex splits texts with, refuses files that have more than one name.
+os.environ["UV_LINK_MODE"] = "copy"
 
 COMPILE = (
     "uv",
@@ -21,6 +37,8 @@ COMPILE = (
     "--no-emit-index-url",
     "--python-version=3.10",
 )
+# The last six releases of llama-index-core: they change the order and the types of what it tells.
+LLAMA_INDEX_RELEASES = ("0.14.20", "0.14.21", "0.14.22", "0.14.23", "0.14.24", "0.14.25")
 
 
 def install(session: nox.Session, environment: str) -> None:
@@ -29,39 +47,73 @@ def install(session: nox.Session, environment: str) -> None:
     session.install("--no-deps", "--no-build-isolation", "-e", ".")
 
 
+def test(session: nox.Session, environment: str, *places: str) -> None:
+    """Run the tests that lie in `places`, or all, in a pinned environment."""
+    install(session, environment)
+    session.run("python", "-m", "pytest", *places, *session.posargs)
+
+
 @nox.session
 def newest(session: nox.Session) -> None:
     """All tests, with the newest versions."""
-    install(session, "dev")
-    session.run("python", "-m", "pytest", *session.posargs)
+    test(session, "dev")
 
 
 @nox.session
 def openai2(session: nox.Session) -> None:
-    """The OpenAI tests with the last version of 2, which is on httpx."""
-    install(session, "openai2")
-    session.run("python", "-m", "pytest", "tests/integrations", *session.posargs)
+    """All integrations with the last version of 2 of openai, which is on httpx: LlamaIndex needs it."""
+    test(session, "openai2", "tests/integrations")
 
 
 @nox.session
 def openai1(session: nox.Session) -> None:
     """The OpenAI tests with the last version of 1."""
-    install(session, "openai1")
-    session.run("python", "-m", "pytest", "tests/integrations", *session.posargs)
+    test(session, "openai1", "tests/integrations")
+
+
+@nox.session
+def langchain(session: nox.Session) -> None:
+    """LangChain with its own standard tests."""
+    test(session, "langchain", "tests/integrations/langchain")
+
+
+@nox.session
+def langchain_oldest(session: nox.Session) -> None:
+    """The oldest LangChain and LangGraph that are supported."""
+    test(session, "langchain_oldest", "tests/integrations/langchain")
+
+
+@nox.session
+def langchain_0_3(session: nox.Session) -> None:
+    """LangChain before 1.0, which is traced as well as may be."""
+    test(session, "langchain_0_3", "tests/integrations/langchain")
+
+
+@nox.session
+def llama_index_oldest(session: nox.Session) -> None:
+    """The oldest LlamaIndex that is supported."""
+    test(session, "llama_index_oldest", "tests/integrations/llama_index")
+
+
+@nox.session
+def llama_index_releases(session: nox.Session) -> None:
+    """Each of the last releases of LlamaIndex's core, but for the newest, which `openai2` has."""
+    install(session, "openai2")
+    for release in LLAMA_INDEX_RELEASES[:-1]:
+        session.install("--no-deps", f"llama-index-core=={release}")
+        session.run("python", "-m", "pytest", "tests/integrations/llama_index", *session.posargs)
 
 
 @nox.session
 def oldest(session: nox.Session) -> None:
     """All tests with the oldest version of every dependency that is supported."""
-    install(session, "oldest")
-    session.run("python", "-m", "pytest", *session.posargs)
+    test(session, "oldest")
 
 
 @nox.session
 def bare(session: nox.Session) -> None:
     """The core's tests with no optional library installed."""
-    install(session, "bare")
-    session.run("python", "-m", "pytest", *session.posargs)
+    test(session, "bare")
 
 
 @nox.session
@@ -78,14 +130,20 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def lock(session: nox.Session) -> None:
-    """Pin anew every environment that requirements/*.in asks for."""
+    """Pin anew every environment that requirements/*.in asks for, or those that are named."""
     session.install("uv")
-    extras = {"dev": ["--extra=all"], "bare": []}
-    for name, extra in extras.items():
-        session.run(*COMPILE, *extra, "pyproject.toml", f"requirements/{name}.in", "-o", f"requirements/{name}.txt")
-    for name in ("openai2", "openai1"):
-        session.run(*COMPILE, "pyproject.toml", f"requirements/{name}.in", "-o", f"requirements/{name}.txt")
-    session.run(
-        *COMPILE, "--resolution=lowest-direct", "--extra=openai", "pyproject.toml", "requirements/oldest.in",
-        "-o", "requirements/oldest.txt",
-    )  # fmt: skip
+    extras = {
+        "dev": ["--extra=all"],
+        "bare": [],
+        "openai2": [],
+        "openai1": [],
+        "langchain": [],
+        "langchain_oldest": [],
+        "langchain_0_3": [],
+        "llama_index_oldest": [],
+        "oldest": ["--resolution=lowest-direct", "--extra=openai"],
+    }
+    for name in session.posargs or extras:
+        session.run(
+            *COMPILE, *extras[name], "pyproject.toml", f"requirements/{name}.in", "-o", f"requirements/{name}.txt"
+        )

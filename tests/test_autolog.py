@@ -113,7 +113,7 @@ def test_a_handle_for_each_library(greeting):
 
 
 def test_an_unknown_library_is_refused_with_the_known_ones():
-    with pytest.raises(UnknownIntegration, match="no integration 'opnai'; there are: openai"):
+    with pytest.raises(UnknownIntegration, match="no integration 'opnai'; there are: langchain, llama_index, openai"):
         autolog("opnai")
     with pytest.raises(UnknownIntegration):
         autolog(exclude="x")
@@ -222,7 +222,7 @@ def test_import_alone_traces_nothing_and_imports_little():
         print([m for m in ("openai", "wrapt", "sqlite3", "orjson", "asyncio", "pandas", "rich") if m in set(sys.modules) - before])
         print([i.on for i in autolog.integrations()])
     """
-    assert run(program) == "[]\n[False]"
+    assert run(program) == "[]\n[False, False, False]"
 
 
 # --- the environment -------------------------------------------------------------------------------------
@@ -253,6 +253,7 @@ def test_every_setting_has_its_variable():
             "AUTOLOG_CAPTURE_USER": "off",
             "AUTOLOG_CAPTURE_EMBEDDINGS": "yes",
             "AUTOLOG_INJECT_STREAM_USAGE": "1",
+            "AUTOLOG_DUPLICATES": "merge",
             "AUTOLOG_COST": "False",
             "AUTOLOG_FLUSH_INTERVAL": "0.5",
             "AUTOLOG_QUEUE_SPANS": "1",
@@ -264,7 +265,7 @@ def test_every_setting_has_its_variable():
             "AUTOLOG_EXIT_TIMEOUT": "7",
         }
     )
-    assert read == Settings(False, "x.db", "e", False, False, True, True, False, 0.5, 1, 2, 3, 4, 5, 6, 7.0)
+    assert read == Settings(False, "x.db", "e", False, False, True, True, "merge", False, 0.5, 1, 2, 3, 4, 5, 6, 7.0)
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ class SubclassHook:
         self._tell: Callable[[type], None] | None = None
         self._before = vars(base).get(_HOOK)
 
-        def init_subclass(subclass: type, **details: Any) -> None:
+        def init_subclass(subclass: type, /, **details: Any) -> None:
             self._defined(subclass, details)
 
-        self._ours = classmethod(init_subclass)
+        self._ours: Any = classmethod(init_subclass)
 
     def lay(self, tell: Callable[[type], None]) -> None:
         """Tell of subclasses from now on."""
@@ -40,7 +40,8 @@ class SubclassHook:
 
     def _defined(self, subclass: type, details: dict[str, Any]) -> None:
         if self._before is None:
-            super(self._base, subclass).__init_subclass__(**details)  # type: ignore[misc]
+            above: Any = super(self._base, subclass)
+            above.__init_subclass__(**details)
         else:
             self._before.__get__(None, subclass)(**details)
         with guarded:

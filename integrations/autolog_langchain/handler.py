@@ -17,7 +17,7 @@ from autolog.ids import now_ns
 from autolog.model.span import NO_SPAN
 from autolog.tracer import Tracer
 from autolog_langchain import graph, read
-from autolog_langchain.retrieval import documents
+from autolog_langchain.retrieval import shown
 from autolog_langchain.runs import Run, enter_model, enter_retriever, runs
 from autolog_langchain.session import session_of, user_of
 
@@ -49,7 +49,7 @@ class Handler(BaseCallbackHandler):
     def __init__(self, options: Callable[[], Mapping[str, Any]]) -> None:
         self._options = options
         self._tracer: Tracer | None = None
-        self._entry = (_Hook(self), True, None, None)
+        self._entry: Any = (_Hook(self), True, None, None)
 
     @property
     def raise_error(self) -> bool:  # type: ignore[override]
@@ -60,7 +60,7 @@ class Handler(BaseCallbackHandler):
         """Take part in all runs that start from now on."""
         self._tracer = tracer
         if not any(entry is self._entry for entry in tracers_context._configure_hooks):
-            tracers_context._configure_hooks.append(self._entry)  # type: ignore[arg-type]
+            tracers_context._configure_hooks.append(self._entry)
 
     def unhook(self) -> None:
         """Take part in no new run."""
@@ -302,12 +302,11 @@ class Handler(BaseCallbackHandler):
                 span.set_status(Status(StatusCode.ERROR, read.error_text(output.content)))
             span.end()
 
-    def on_retriever_end(self, documents_: Any = None, *, run_id: UUID, **kwargs: Any) -> None:
+    def on_retriever_end(self, documents: Any, *, run_id: UUID, **kwargs: Any) -> None:  # noqa: ARG002
         with guarded:
             run = runs.end(run_id)
             if run is not None:
-                found = kwargs.get("documents") if documents_ is None else documents_
-                run.span.set_outputs({"documents": documents(found or (), run.scores)})
+                run.span.set_outputs({"documents": shown(documents, run.scores)})
                 run.span.end()
 
     def _fail(self, error: BaseException, *, run_id: UUID, response: Any = None, **kwargs: Any) -> None:  # noqa: ARG002

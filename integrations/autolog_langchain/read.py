@@ -233,7 +233,7 @@ def _message_template(part: Any) -> Any:
     role = {"human": "user", "ai": "assistant"}.get(kind, kind)
     prompt = fields.get("prompt")
     if isinstance(prompt, Sequence) and not isinstance(prompt, str):
-        template = [prompt_template(one) for one in prompt]
+        template: Any = [prompt_template(one) for one in prompt]
     else:
         template = prompt_template(prompt) if prompt is not None else fields.get("content")
     variable = fields.get("variable_name")

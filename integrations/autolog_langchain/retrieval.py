@@ -96,9 +96,9 @@ def _query(call: Call) -> Any:
     return {**asked, **{name: call.kwargs[name] for name in ("k", "filter", "fetch_k") if name in call.kwargs}}
 
 
-def documents(found: Any, scores: Mapping[int, float] | None = None) -> list[dict[str, Any]]:
+def shown(found: Any, scores: Mapping[int, float] | None = None) -> list[dict[str, Any]]:
     """Return documents as they are shown, with the score that each came with or that is known by its identity."""
-    shown = []
+    pictures = []
     for item in found:
         document, score = (item[0], item[1]) if isinstance(item, tuple) else (item, (scores or {}).get(id(item)))
         pictured = capture.snapshot(document)
@@ -108,8 +108,8 @@ def documents(found: Any, scores: Mapping[int, float] | None = None) -> list[dic
                 score = metadata.get("relevance_score", metadata.get("score"))
             if score is not None:
                 pictured = {"id": pictured.get("id"), "score": _number(score), **pictured}
-        shown.append(pictured)
-    return shown
+        pictures.append(pictured)
+    return pictures
 
 
 def _number(score: Any) -> Any:
@@ -118,7 +118,7 @@ def _number(score: Any) -> Any:
 
 def _read_documents(span: Span, found: Any, call: Call) -> None:  # noqa: ARG001
     span.set_attribute(semconv.OPERATION, "retrieval")
-    span.set_outputs({"documents": documents(found)})
+    span.set_outputs({"documents": shown(found)})
 
 
 def _added(call: Call) -> Any:
