@@ -26,6 +26,8 @@ class LangChain(Integration):
     targets: ClassVar = {
         "langchain_core.language_models.chat_models:BaseChatModel._generate_with_cache": models.observe_prompt,
         "langchain_core.language_models.chat_models:BaseChatModel._agenerate_with_cache": models.observe_prompt_async,
+        "langchain_core.language_models.llms:BaseLLM._generate_helper": models.observe_prompts,
+        "langchain_core.language_models.llms:BaseLLM._agenerate_helper": models.observe_prompts,
     }
     overrides: ClassVar = {
         "langchain_core.embeddings.embeddings:Embeddings": retrieval.EMBEDDINGS,

@@ -51,6 +51,23 @@ def observe_prompt_async(call: Call) -> Observer:
         leave_model(token)
 
 
+def observe_prompts(call: Call) -> Observer:
+    """Observe `BaseLLM._generate_helper` and its twin, which ask for all prompts at once.
+
+    Of the runs that LangChain starts for them, the first one tells what was used. An async model's runs start in tasks
+    of their own, and so does what they note of where they are.
+    """
+    managers = call.args[2] if len(call.args) > 2 else call.kwargs.get("run_managers")
+    run = runs.get(managers[0].run_id) if managers else None
+    if run is None:
+        return
+    token = enter_model(run)
+    try:
+        yield
+    finally:
+        leave_model(token)
+
+
 def _cancel(run_id: object) -> None:
     run = runs.end(run_id)  # type: ignore[arg-type]
     if run is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -77,9 +77,16 @@ runs = Runs()
 _model: ContextVar[Run | None] = ContextVar("autolog-langchain-model", default=None)
 _retriever: ContextVar[Run | None] = ContextVar("autolog-langchain-retriever", default=None)
 enter_model = _model.set
-leave_model = _model.reset
 enter_retriever = _retriever.set
 _config: Any = None
+
+
+def leave_model(token: Token[Run | None]) -> None:
+    """Take back what `enter_model` did."""
+    try:
+        _model.reset(token)
+    except ValueError:  # a coroutine that was closed from another context
+        return
 
 
 def enclosing_run() -> Span | None:
