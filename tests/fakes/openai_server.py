@@ -17,6 +17,7 @@ What it answers next is scripted, one entry a request, and then it is itself aga
     server.script(json_answer({...}))                       # this body
     server.script(stream_answer([chunk, …], error=httpx.ReadError("cut")))   # a stream that breaks off
     server.script(stream_answer([…], gate=gate, gate_at=2)) # waits before its third piece
+    server.script(lambda received: json_answer(…))          # as it is asked
     server.gate = Gate()                                    # every request waits before it is answered
 
 `httpx` here is the one that the installed openai uses: import it from this module.
@@ -84,6 +85,9 @@ class Received:
     headers: Mapping[str, str]
     content: bytes
     body: Body
+
+
+Step = int | BaseException | Answer | Callable[[Received], Answer]
 
 
 def json_answer(body: Any, status: int = 200, **headers: str) -> Answer:
@@ -183,7 +187,7 @@ class FakeOpenAI:
         self.gate: Gate | None = None
         self.barrier: threading.Barrier | None = None
         """Where sync requests wait until so many of them are there at once."""
-        self._script: deque[int | BaseException | Answer] = deque()
+        self._script: deque[Step] = deque()
 
     def client(self, kind: type[Any] = openai.OpenAI, **arguments: Any) -> Any:
         """Return a client of the SDK that talks to this server."""
@@ -195,7 +199,7 @@ class FakeOpenAI:
         http_client = httpx.AsyncClient(transport=_AsyncTransport(self))
         return kind(**{"api_key": API_KEY, "http_client": http_client, **arguments})
 
-    def script(self, *steps: int | BaseException | Answer) -> None:
+    def script(self, *steps: Step) -> None:
         """Say what comes of the next requests: an error status, an exception of the transport, or an answer."""
         self._script.extend(steps)
 
@@ -206,6 +210,8 @@ class FakeOpenAI:
         step = self._script.popleft() if self._script else _usual_answer(received)
         if isinstance(step, BaseException):
             raise step
+        if callable(step):
+            step = step(received)
         answer = error_answer(step) if isinstance(step, int) else step
         body = AnswerBody(answer)
         self.bodies.append(body)
