@@ -13,8 +13,9 @@ install: .venv/installed  ## make the virtual environment
 	touch $@
 
 .PHONY: demo
-demo: install  ## run a small agent on recorded traffic and show its trace
+demo: install  ## run an agent, and answer a question from documents, on recorded traffic; show the traces
 	$(BIN)/python examples/agent.py
+	$(BIN)/python examples/rag_langchain.py
 
 .PHONY: test
 test: install  ## every environment of the matrix, as noxfile.py says

@@ -153,6 +153,16 @@ def json_bytes(value: Any) -> bytes:
     return _dump(value, UNLIMITED)[0]
 
 
+def json_size(value: Any) -> int:
+    """Return how many bytes `value` takes as JSON."""
+    import orjson
+
+    try:
+        return len(orjson.dumps(value))
+    except (TypeError, RecursionError):  # what has to be repaired first
+        return len(json_bytes(value))
+
+
 def storable_as_is(value: Any, limits: Limits) -> bytes | None:
     """Return `value` as JSON, or `None` where something in it must be repaired, cut or replaced first."""
     # Imported here: the traced program's first call must not wait for it.

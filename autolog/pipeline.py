@@ -383,7 +383,7 @@ class Pipeline:
 def _size(span: Span) -> int:
     if span._inputs is None and span._outputs is None:
         return _UNKNOWN_SIZE
-    return len(capture.json_bytes([span._inputs, span._outputs])) + _UNKNOWN_SIZE
+    return capture.json_size([span._inputs, span._outputs]) + _UNKNOWN_SIZE
 
 
 def _without_content(event: SpanEvent) -> SpanEvent:

@@ -19,7 +19,7 @@ from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from langchain_qdrant import QdrantVectorStore
 from recorded import CHAT_URL, EMBEDDING_URL, parse_arguments, recorded_traffic
 
-from autolog import SpanType, autolog, flush, get_last_active_trace_id, get_trace, store_location
+from autolog import autolog, flush, get_last_active_trace_id, get_trace, store_location
 
 DOCUMENTS = Path(__file__).parent / "documents"
 QUESTION = "When is the observatory open?"
@@ -50,9 +50,6 @@ def main() -> None:
     flush()
     trace = get_trace(get_last_active_trace_id())
     print(trace)
-    for span in trace.search_spans(SpanType.RETRIEVER):
-        for document in span.outputs["documents"]:
-            print(f"retrieved {document['metadata']['source']}, which scored {document['score']:.2f}")
     print("stored in", store_location())
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # Recorded text may try to drive the terminal: escape sequences, line breaks, right-to-left overrides.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _MAX_NAME = 80
+_MAX_DOCUMENTS = 5
+_MAX_DOCUMENT = 90
 _MAX_REASON = 160
 _STYLES = {
     "AGENT": "magenta",
@@ -40,6 +42,8 @@ class Row:
     figures: str
     reason: str | None
     """Why the span failed, where it did."""
+    details: tuple[str, ...] = ()
+    """Lines below it: the documents that were retrieved."""
 
 
 def safe(text: str, length: int) -> str:
@@ -103,19 +107,35 @@ def rows(trace: Trace) -> Iterator[Row]:
     while stack:
         span, indent, is_last, is_root = stack.pop()
         branch = "" if is_root else indent + ("└─ " if is_last else "├─ ")
-        yield _row(span, branch)
         below = children.get(span.span_id, [])
         deeper = "" if is_root else indent + ("   " if is_last else "│  ")
+        yield _row(span, branch, deeper + ("│  " if below else "   "))
         stack.extend((child, deeper, child is below[-1], False) for child in reversed(below))
 
 
-def _row(span: Span, branch: str) -> Row:
+def _row(span: Span, branch: str, indent: str) -> Row:
     figures = [duration(span.duration_ns), tokens(span.usage), money(span.cost)]
     reason = safe(span.status.description or "failed", _MAX_REASON) if span.status.is_error else None
     if span.status.code == "CANCELLED":
         figures.append("cancelled")
+    if span.get_attribute("autolog.duplicate_of") is not None:
+        figures.append("same call")
     name = safe(span.name, _MAX_NAME)
-    return Row(branch, str(span.span_type), name, "  ".join(filter(None, figures)), reason)
+    details = tuple(f"{indent}{line}" for line in _documents(span))
+    return Row(branch, str(span.span_type), name, "  ".join(filter(None, figures)), reason, details)
+
+
+def _documents(span: Span) -> Iterator[str]:
+    """Yield a line for each of the first documents that a span retrieved or put in order."""
+    outputs = span.outputs if span.span_type in ("RETRIEVER", "RERANKER") else None
+    found = outputs.get("documents") if isinstance(outputs, dict) else None
+    documents = [document for document in found if isinstance(document, dict)] if isinstance(found, list) else []
+    for document in documents[:_MAX_DOCUMENTS]:
+        score = document.get("score")
+        shown = f"{score:.2f}  " if isinstance(score, (int, float)) else ""
+        yield f"· {shown}{safe(str(document.get('content') or document.get('id') or ''), _MAX_DOCUMENT)}"
+    if len(documents) > _MAX_DOCUMENTS:
+        yield f"· and {len(documents) - _MAX_DOCUMENTS} more"
 
 
 def text(trace: Trace) -> str:
@@ -125,6 +145,7 @@ def text(trace: Trace) -> str:
         lines.append(f"{row.branch}{row.span_type} {row.name}  {row.figures}")
         if row.reason:
             lines[-1] += f"  ✗ {row.reason}"
+        lines += row.details
     return "\n".join(lines)
 
 
@@ -140,6 +161,8 @@ def tree(trace: Trace) -> Text:
         drawn.append(f"  {row.figures}", style="not bold dim")
         if row.reason:
             drawn.append(f"  ✗ {row.reason}", style="bold red")
+        for detail in row.details:
+            drawn.append(f"\n{detail}", style="not bold dim italic")
     return drawn
 
 
