@@ -81,7 +81,7 @@ def _runs(framework: str, programs: Mapping[str, str]) -> tuple[Row, ...]:
 def _memory(framework: str, what: str) -> tuple[Row, ...]:
     return tuple(
         _plain(f"memory after {number} {what}, MB", key("memory", framework), number, form="{:.0f}")
-        for number in ("1,000", "10,000")
+        for number in ("1,000", "5,000", "10,000")
     )
 
 

@@ -39,8 +39,10 @@ def _llama_index_lists() -> list[list[Any]]:
 
 LIBRARIES: Mapping[str, Library] = {
     "openai": Library(("openai",)),
-    "langchain": Library(("langchain", "langchain_core", "langgraph"), _langchain_lists),
-    "llama_index": Library(("llama_index", "llama_index_instrumentation", "workflows"), _llama_index_lists),
+    "langchain": Library(("langchain", "langchain_core", "langgraph", "programs_langchain"), _langchain_lists),
+    "llama_index": Library(
+        ("llama_index", "llama_index_instrumentation", "workflows", "programs_llama_index"), _llama_index_lists
+    ),
 }
 
 
