@@ -56,6 +56,13 @@ class Handler(BaseCallbackHandler):
         """Whether LangChain is to raise what we raise: in tests of ours."""
         return guarded.reraise
 
+    def __deepcopy__(self, memo: Any) -> Handler:
+        # Programs copy and pickle configurations, with the handlers that LangChain has put into them.
+        return self
+
+    def __reduce__(self) -> Any:
+        return Handler, (dict,)
+
     def hook(self, tracer: Tracer) -> None:
         """Take part in all runs that start from now on."""
         self._tracer = tracer
