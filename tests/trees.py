@@ -9,16 +9,28 @@ from autolog import StatusCode
 from autolog.testing import traces
 
 
-def forest(client: Any, *, is_parallel: bool = False) -> str:
-    """Return every trace that the client has, oldest first, each as `tree` draws it, with a blank line between.
-
-    Where steps are parallel, in no order that is known beforehand, traces and siblings are sorted by their text.
-    """
-    drawn = [tree(trace, is_parallel=is_parallel) for trace in traces(client)]
-    return "\n\n".join(sorted(drawn) if is_parallel else drawn)
+def forest(client: Any) -> str:
+    """Return every trace that the client has, oldest first, each as `tree` draws it, with a blank line between."""
+    return "\n\n".join(tree(trace) for trace in traces(client))
 
 
-def tree(trace: Any, *, is_parallel: bool = False) -> str:
+def sorted_by_text(forest: str) -> str:
+    """Sort traces, and the siblings in them, where their order is not known beforehand: what runs side by side."""
+    drawn = [tree.split("\n") for tree in forest.split("\n\n")]
+    return "\n\n".join(sorted("\n".join([lines[0], *_sorted_lines(lines[1:])]) for lines in drawn))
+
+
+def _sorted_lines(lines: list[str]) -> Iterator[str]:
+    if not lines:
+        return
+    depth = len(lines[0]) - len(lines[0].lstrip())
+    starts = [place for place, line in enumerate(lines) if len(line) - len(line.lstrip()) == depth]
+    branches = [lines[start:end] for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)]
+    for branch in sorted([branch[0], *_sorted_lines(branch[1:])] for branch in branches):
+        yield from branch
+
+
+def tree(trace: Any) -> str:
     """Draw a trace: a line for its state and tokens, then a line a span, indented below its parent.
 
     A span's line has its type and name; its tokens as `10>5`; `ERROR ValueError` or `CANCELLED` where it did not end
@@ -26,15 +38,13 @@ def tree(trace: Any, *, is_parallel: bool = False) -> str:
     """
     usage = trace.usage
     head = f"{trace.state}" + (f" {usage.input_tokens}>{usage.output_tokens}" if usage else "")
-    return "\n".join([head, *_lines(trace, None, 0, is_parallel)])
+    return "\n".join([head, *_lines(trace, None, 0)])
 
 
-def _lines(trace: Any, parent: Any, depth: int, is_parallel: bool) -> Iterator[str]:
-    branches = [
-        ["  " * depth + _line(span), *_lines(trace, span, depth + 1, is_parallel)] for span in trace.children(parent)
-    ]
-    for branch in sorted(branches) if is_parallel else branches:
-        yield from branch
+def _lines(trace: Any, parent: Any, depth: int) -> Iterator[str]:
+    for span in trace.children(parent):
+        yield "  " * depth + _line(span)
+        yield from _lines(trace, span, depth + 1)
 
 
 def _line(span: Any) -> str:

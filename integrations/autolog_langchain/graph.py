@@ -27,8 +27,19 @@ _AGENT_NODES = frozenset({"agent", "model"})
 
 
 def is_node(name: str | None, tags: Sequence[str] | None, metadata: Metadata) -> bool:
-    """Whether a run is that of a graph's node; what runs inside of it inherits the node's metadata, and not its tag."""
-    return metadata.get("langgraph_node") == name and any(tag.startswith("graph:step:") for tag in tags or ())
+    """Whether a run is that of a graph's node, or of a task of the functional API.
+
+    What runs inside of it inherits its metadata, and not its tag.
+    """
+    if metadata.get("langgraph_node") != name:
+        return False
+    return any(tag.startswith("graph:step:") or (tag == "seq:step:1" and _is_call(metadata)) for tag in tags or ())
+
+
+def _is_call(metadata: Metadata) -> bool:
+    """Whether a node is a task that the program calls, in the place where it calls it."""
+    path = metadata.get("langgraph_path")
+    return path is not None and path[-1:] == (True,)
 
 
 def begin_node(run: Run, name: str, metadata: Metadata) -> None:
@@ -36,7 +47,7 @@ def begin_node(run: Run, name: str, metadata: Metadata) -> None:
     for key, attribute in _NODE.items():
         run.span.set_attribute(attribute, metadata.get(key))
     graph = None if run.parent is None else run.parent.span
-    if graph is not None and graph.span_type is SpanType.CHAIN:
+    if graph is not None and graph.span_type is SpanType.CHAIN and not _is_call(metadata):
         is_agent = metadata.get("ls_integration") == _AGENT or name in _AGENT_NODES
         graph.set_span_type(SpanType.AGENT if is_agent else SpanType.WORKFLOW)
         if is_agent:

@@ -14,6 +14,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from tests.fakes.openai_server import FakeOpenAI
+from tests.trees import forest, sorted_by_text
 
 HELLO = [{"role": "user", "content": "Hello"}]
 # Made up anew in each run: ids of runs, messages, checkpoints and interrupts; addresses.
@@ -36,6 +37,10 @@ class Program:
     forest: str
     is_parallel: bool
     """Whether steps of it run side by side, in no order that is known beforehand."""
+
+    def gave(self, client: Any) -> str:
+        """Return what was traced, comparable with the `forest`."""
+        return sorted_by_text(forest(client)) if self.is_parallel else forest(client)
 
     def play(self) -> Outcome:
         """Run it to its end, by itself."""
@@ -65,12 +70,13 @@ def _numbered(text: str) -> str:
 PROGRAMS: dict[str, Program] = {}
 
 
-def gives(forest: str, *, is_parallel: bool = False, needs: tuple[str, ...] = ()) -> Callable[[Any], Any]:
+def gives(traces: str, *, is_parallel: bool = False, needs: tuple[str, ...] = ()) -> Callable[[Any], Any]:
     """Say which traces the program below gives; it is left out where what it `needs` is not installed."""
 
     def note(run: Any) -> Any:
         if all(map(is_installed, needs)):
-            PROGRAMS[run.__name__] = Program(run, dedent(forest).strip(), is_parallel)
+            text = dedent(traces).strip()
+            PROGRAMS[run.__name__] = Program(run, sorted_by_text(text) if is_parallel else text, is_parallel)
         return run
 
     return note
