@@ -10,7 +10,9 @@ from autolog.settings import from_environment
 from autolog.tracer import Tracer
 from autolog_langchain import models, retrieval
 from autolog_langchain.messages import DESCRIPTIONS
-from autolog_langchain.runs import enclosing_run, running_model, running_retriever
+from autolog_langchain.runs import enclosing_run, running_model, running_node, running_retriever
+
+_STEPS = (running_node, enclosing_run, running_retriever)
 
 
 class LangChain(Integration):
@@ -47,8 +49,8 @@ class LangChain(Integration):
         for module, describe in DESCRIPTIONS.items():
             self.when_imported(module, describe)
         self.when_imported("langchain_core.tracers.context", lambda: self._hook(tracer))
-        add_source(enclosing_run)
-        add_source(running_retriever)
+        for source in _STEPS:
+            add_source(source)
         add_source(running_model, of_leaves=True)
 
     def uninstall(self) -> None:
@@ -56,7 +58,7 @@ class LangChain(Integration):
         super().uninstall()
         if self._handler is not None:
             self._handler.unhook()
-        for source in (enclosing_run, running_retriever, running_model):
+        for source in (*_STEPS, running_model):
             remove_source(source)
 
     def _hook(self, tracer: Tracer) -> None:

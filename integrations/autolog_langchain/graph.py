@@ -10,7 +10,7 @@ from opentelemetry.trace import SpanContext
 
 from autolog import Span, SpanType, semconv
 from autolog.guard import attempt
-from autolog_langchain.runs import Run
+from autolog_langchain.runs import Run, enter_node
 
 Metadata = Mapping[str, Any]
 
@@ -46,6 +46,7 @@ def begin_node(run: Run, name: str, metadata: Metadata) -> None:
     """Note which node it is. The run around it must be a graph, or an agent: no run says so of itself."""
     for key, attribute in _NODE.items():
         run.span.set_attribute(attribute, metadata.get(key))
+    enter_node(run)
     graph = None if run.parent is None else run.parent.span
     if graph is not None and graph.span_type is SpanType.CHAIN and not _is_call(metadata):
         is_agent = metadata.get("ls_integration") == _AGENT or name in _AGENT_NODES

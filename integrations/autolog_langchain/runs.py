@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextvars import ContextVar, Token
 from functools import partial
 from typing import Any
@@ -78,6 +79,9 @@ _model: ContextVar[Run | None] = ContextVar("autolog-langchain-model", default=N
 _retriever: ContextVar[Run | None] = ContextVar("autolog-langchain-retriever", default=None)
 enter_model = _model.set
 enter_retriever = _retriever.set
+# Of a graph's node: before Python 3.11 its own code has a context that LangGraph can't write into.
+_node: ContextVar[Run | None] = ContextVar("autolog-langchain-node", default=None)
+enter_node = _node.set
 _config: Any = None
 
 
@@ -93,9 +97,10 @@ def enclosing_run() -> Span | None:
     """Return the span of the run whose code runs here: LangChain puts its id into the context of all that it calls."""
     global _config
     if _config is None:
-        from langchain_core.runnables.config import var_child_runnable_config
-
-        _config = var_child_runnable_config
+        module = sys.modules.get("langchain_core.runnables.config")
+        if module is None:
+            return None
+        _config = module.var_child_runnable_config
     config = _config.get()
     if not config:
         return None
@@ -113,6 +118,12 @@ def running_retriever() -> Span | None:
     """Return the span of the retriever whose own code runs here, for the same reason."""
     run = open_retriever()
     return None if run is None else run.span
+
+
+def running_node() -> Span | None:
+    """Return the span of the graph's node whose own code runs here."""
+    run = _node.get()
+    return None if run is None or run.span.end_time_ns is not None else run.span
 
 
 def open_retriever() -> Run | None:
