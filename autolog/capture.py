@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,9 @@ def _outline(value: Any) -> Any:
         for base in kind.__mro__:
             if base in _descriptions:
                 return attempt(_descriptions[base], value, default=None) or _name(kind)
+    for builtin, plain_value in _SUBCLASSED:
+        if isinstance(value, builtin):
+            return attempt(plain_value, value, default=None)
     if hasattr(kind, "model_dump"):  # pydantic: what the SDKs send is by alias and without unset fields
         return attempt(_model_dump, value, default=None) or attempt(vars, value, default=None) or _name(kind)
     if isinstance(value, BaseException):
@@ -71,6 +75,16 @@ def _outline(value: Any) -> Any:
     if isinstance(value, type) or callable(value):
         return f"<{_name(value if isinstance(value, type) else kind)}>"
     return f"<{_name(kind)} object>"
+
+
+# Subclasses of these are not what msgspec knows, and are their values all the same.
+_SUBCLASSED: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    (str, str.__str__),
+    (int, int),
+    (float, float),
+    (bytes, bytes),
+    ((list, tuple, set, frozenset, deque), list),
+)
 
 
 def _listed(value: Any) -> list[Any]:
@@ -125,7 +139,7 @@ class _Walk:
 
     @staticmethod
     def _key(key: Any) -> str:
-        return key if type(key) is str else attempt(str, key, default=_name(type(key)))[:_MAX_TEXT]
+        return str.__str__(key) if isinstance(key, str) else attempt(str, key, default=_name(type(key)))[:_MAX_TEXT]
 
 
 # --- on the worker -----------------------------------------------------------------------------------

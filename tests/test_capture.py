@@ -10,11 +10,13 @@ import json
 import re
 import threading
 import uuid
+from collections import deque
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autolog import capture
 from autolog.capture import Limits, json_bytes, media, plain, snapshot, storable
 
 LIMITS = Limits(max_string=1_000, max_payload=10_000, max_media=200)
@@ -229,3 +231,43 @@ def test_a_payload_over_the_limit_becomes_an_outline():
     assert cut
     assert json.loads(stored)["keys"] == ["rows", "n"]
     assert len(stored) < LIMITS.max_payload
+
+
+class Text(str):
+    """As some libraries return it: text that can be called, for what it once was a method of."""
+
+    def __call__(self):
+        return str(self)
+
+    def __str__(self):
+        raise RuntimeError
+
+
+class Count(int): ...
+
+
+class Share(float): ...
+
+
+class Items(list): ...
+
+
+def test_values_of_subclasses_of_pythons_own_types_are_their_values():
+    value = {Text("key"): [Text("text"), Count(3), Share(0.5), Items([1]), deque([2])]}
+    assert snapshot(value) == {"key": ["text", 3, 0.5, [1], [2]]}
+    assert [type(item) for item in snapshot(value)["key"]] == [str, int, float, list, list]
+
+
+def test_a_library_says_how_its_objects_are_pictured(monkeypatch):
+    class Document:
+        def __init__(self, text, below=None):
+            self.text = text
+            self.below = below
+
+    class Page(Document): ...
+
+    monkeypatch.setattr(capture, "_descriptions", {})
+    capture.describe(Document, lambda document: {"text": document.text, "below": document.below})
+    assert snapshot([Page("a", Document("b"))]) == [{"text": "a", "below": {"text": "b", "below": None}}]
+    capture.describe(Document, lambda document: document.missing)
+    assert snapshot(Page("a")).endswith("Page")

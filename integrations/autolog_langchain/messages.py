@@ -34,7 +34,7 @@ _MORE: Mapping[str, Callable[[Any], Any] | None] = {
     "artifact": None,
     "status": lambda status: None if status == "success" else status,
     # Which has the tool calls again, as the provider sent them.
-    "additional_kwargs": lambda found: {name: item for name, item in found.items() if name != "tool_calls"},
+    "additional_kwargs": lambda found: {name: item for name, item in found.items() if name != "tool_calls" and item},
 }
 
 
