@@ -41,6 +41,16 @@ def snapshot(value: Any) -> Any:
         return _Walk().copy(value, 0)
 
 
+# Subclasses of these are not what msgspec knows, and are pictured by their values all the same.
+_PLAIN: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    (str, str.__str__),
+    (int, int),
+    (float, float),
+    (bytes, bytes),
+    ((list, tuple, set, frozenset, deque), list),
+    (BaseException, lambda error: f"{_name(type(error))}: {attempt(str, error, default='')}"),
+    (Mapping, dict),
+)
 _descriptions: dict[type, Callable[[Any], Any]] = {}
 
 
@@ -55,36 +65,30 @@ def _outline(value: Any) -> Any:
     if _descriptions:
         for base in kind.__mro__:
             if base in _descriptions:
-                return attempt(_descriptions[base], value, default=None) or _name(kind)
-    for builtin, plain_value in _SUBCLASSED:
-        if isinstance(value, builtin):
-            return attempt(plain_value, value, default=None)
+                return attempt(_descriptions[base], value, default=_name(kind))
+    for base, plain_value in _PLAIN:
+        if isinstance(value, base):
+            return attempt(plain_value, value, default=_name(kind))
     if hasattr(kind, "model_dump"):  # pydantic: what the SDKs send is by alias and without unset fields
         return attempt(_model_dump, value, default=None) or attempt(vars, value, default=None) or _name(kind)
-    if isinstance(value, BaseException):
-        return f"{_name(kind)}: {attempt(str, value, default='')}"
-    if isinstance(value, Mapping):
-        return attempt(dict, value, default=None) or _name(kind)
-    shape = getattr(kind, "shape", None) is not None and attempt(lambda: tuple(value.shape), default=None)
-    if isinstance(shape, tuple):  # arrays, tensors, data frames: never their content, which may lie on a device
-        if shape == () and hasattr(kind, "item"):
-            item = attempt(value.item, default=None)
-            return item if isinstance(item, _SCALARS) else _name(kind)
-        dtype = attempt(lambda: str(value.dtype), default=None)
-        return {"type": _name(kind), "shape": [int(n) for n in shape], **({"dtype": dtype} if dtype else {})}
+    array = _array(value, kind)
+    if array is not None:
+        return array
     if isinstance(value, type) or callable(value):
         return f"<{_name(value if isinstance(value, type) else kind)}>"
     return f"<{_name(kind)} object>"
 
 
-# Subclasses of these are not what msgspec knows, and are their values all the same.
-_SUBCLASSED: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
-    (str, str.__str__),
-    (int, int),
-    (float, float),
-    (bytes, bytes),
-    ((list, tuple, set, frozenset, deque), list),
-)
+def _array(value: Any, kind: type) -> Any:
+    """Describe arrays, tensors and data frames: never their content, which may lie on a device."""
+    shape = getattr(kind, "shape", None) is not None and attempt(lambda: tuple(value.shape), default=None)
+    if not isinstance(shape, tuple):
+        return None
+    if shape == () and hasattr(kind, "item"):
+        item = attempt(value.item, default=None)
+        return item if isinstance(item, _SCALARS) and item is not None else _name(kind)
+    dtype = attempt(lambda: str(value.dtype), default=None)
+    return {"type": _name(kind), "shape": [int(n) for n in shape], **({"dtype": dtype} if dtype else {})}
 
 
 def _listed(value: Any) -> list[Any]:
