@@ -69,4 +69,4 @@ class LlamaIndex(Integration):
     def _share_options(self) -> None:
         from autolog_llama_index.recorder import recorder
 
-        recorder.options = self.options
+        recorder.options, recorder.is_full = self.options, self.options["detail"] == "full"

@@ -72,11 +72,11 @@ class SpanHandler(BaseSpanHandler[Any]):
 
     # Abstract in the base class, and called by those of its methods that are overridden above.
 
-    def new_span(self, *args: Any, **kwargs: Any) -> None: ...  # noqa: ARG002
+    def new_span(self, *args: Any, **kwargs: Any) -> None: ...
 
-    def prepare_to_exit_span(self, *args: Any, **kwargs: Any) -> None: ...  # noqa: ARG002
+    def prepare_to_exit_span(self, *args: Any, **kwargs: Any) -> None: ...
 
-    def prepare_to_drop_span(self, *args: Any, **kwargs: Any) -> None: ...  # noqa: ARG002
+    def prepare_to_drop_span(self, *args: Any, **kwargs: Any) -> None: ...
 
 
 class EventHandler(BaseEventHandler):

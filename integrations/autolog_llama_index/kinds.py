@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from functools import lru_cache
 from typing import Any
 
@@ -17,23 +16,16 @@ from autolog_llama_index import read
 from autolog_llama_index.read import Reading
 
 
-class Fold(Enum):
-    """When a step gets no span of its own, and what is in it goes below the span around it."""
-
-    NEVER = "never"
-    INSIDE = "inside"
-    """Inside of any other step: it is how that one does its work."""
-    INSIDE_LIBRARY = "inside library"
-    """Where code of LlamaIndex calls it, not of the program's."""
-
-
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What a step is."""
 
     span_type: SpanType
     reading: Reading = read.ANYTHING
-    fold: Fold = Fold.NEVER
+    is_inner: bool = False
+    """Whether it is a part of the step around it where code of LlamaIndex calls it, not of the program's."""
+    is_always_inner: bool = False
+    """Whether it is so wherever it is called."""
     group: str = ""
     """A step inside of one of the same group and of the same object is the same step once more."""
     runs_program: bool = False
@@ -48,9 +40,9 @@ class Kind:
 _CHAT = Kind(SpanType.CHAT_MODEL, read.CHAT, group="model", is_model_call=True)
 _COMPLETION = Kind(SpanType.LLM, read.COMPLETION, group="model", is_model_call=True)
 _STRUCTURED_CHAT = Kind(SpanType.CHAIN, read.STRUCTURED_CHAT, group="model")
-_PREDICTION = Kind(SpanType.CHAIN, read.PREDICTION, Fold.INSIDE_LIBRARY)
+_PREDICTION = Kind(SpanType.CHAIN, read.PREDICTION, is_inner=True)
 _STRUCTURED = Kind(SpanType.CHAIN, read.STRUCTURED)
-_PROGRAM = Kind(SpanType.CHAIN, read.PROGRAM, Fold.INSIDE_LIBRARY)
+_PROGRAM = Kind(SpanType.CHAIN, read.PROGRAM, is_inner=True)
 _EMBEDDING = Kind(SpanType.EMBEDDING, read.EMBEDDING, group="embedding", is_model_call=True)
 _RETRIEVER = Kind(SpanType.RETRIEVER, read.RETRIEVER, group="retriever")
 _RERANKER = Kind(SpanType.RERANKER, read.RERANKER, group="reranker", is_private=True)
@@ -62,8 +54,8 @@ _SPLITTER = Kind(SpanType.PARSER, read.TRANSFORMATION, group="transformation")
 _PARSER = Kind(SpanType.PARSER, read.PARSER, group="parser")
 _TASK = Kind(SpanType.TASK, group="task")
 _PRIVATE_TASK = Kind(SpanType.TASK, group="task", is_private=True)
-_PRIVATE = Kind(SpanType.TASK, fold=Fold.INSIDE)
-_PUBLIC = Kind(SpanType.TASK, fold=Fold.INSIDE_LIBRARY)
+_PRIVATE = Kind(SpanType.TASK, is_inner=True, is_always_inner=True)
+_PUBLIC = Kind(SpanType.TASK, is_inner=True)
 
 TOOL = Kind(SpanType.TOOL, read.TOOL, group="tool", runs_program=True)
 RUN = Kind(SpanType.WORKFLOW, read.RUN, is_run=True)
@@ -147,8 +139,9 @@ _PLUMBING = {"run_jobs": "jobs", "run_jobs.<locals>.worker": "job"}
 
 
 @lru_cache(maxsize=2_048)
-def of_method(owner: type, method: str) -> Kind:
-    """Return what the method of a class is."""
+def of_method(owner: type, name: str) -> Kind:
+    """Return what the method of a class is, whose name is `Class.method`."""
+    method = name.rpartition(".")[2]
     is_known = False
     for base in owner.__mro__:
         if base.__module__.partition(".")[0] in _PACKAGES:

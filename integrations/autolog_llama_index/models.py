@@ -119,17 +119,11 @@ def _begin(step: Step, operation: str, asked: dict[str, Any], more: Mapping[str,
     fields = model.__dict__
     parameters = {name: fields[name] for name in _PARAMETERS if name in fields}
     own = fields.get("additional_kwargs")
-    span._inputs = capture.snapshot(asked)
-    span.defer(
-        partial(
-            _describe,
-            operation,
-            model,
-            {**parameters, **more, **(own if isinstance(own, dict) else {})},
-            dict(more),
-            "stream" in step.name,
-        )
-    )
+    if own:
+        parameters.update(own)
+    span.set_inputs(asked)
+    request = partial(_describe, operation, model, parameters, dict(more) if more else more, "stream" in step.name)
+    span.defer(request)
     prompt = _prompt_around(step)
     if prompt is not None:
         span.defer(partial(read_prompt, prompt, model))
@@ -148,8 +142,9 @@ def _describe(
 ) -> None:
     """Write down how the model was asked. Runs on the worker."""
     span.set_attribute(semconv.OPERATION, operation)
-    span.set_attribute(semconv.PROVIDER, provider_of(type(model)))
+    span.set_attribute(semconv.PROVIDER, provider_of(model.__class__))
     span.set_attribute(semconv.REQUEST_MODEL, _model_name(model, more))
+    parameters = {**parameters, **more}
     for name, attribute in _PARAMETERS.items():
         if isinstance(parameters.get(name), (str, int, float)):
             span.set_attribute(attribute, parameters[name])
@@ -190,25 +185,26 @@ def remember_key(model: Any) -> None:
 def finish(step: Step, response: Any) -> Any:
     """Take an answer, whole or the last piece of one; return its picture."""
     asked = step.asked
-    if asked is None:
+    if asked is None or (response is None and not asked.last):
         return None
     if response is None:
-        if not asked.last:
-            return None
         response = asked.last[-1]  # what there is of an answer that broke off
-    raws = [getattr(one, "raw", None) for one in asked.last] or [getattr(response, "raw", None)]
-    more = dict(getattr(response, "additional_kwargs", None) or {})
-    step.span.defer(partial(_read_answer, asked, raws, more, step.kind.is_model_call))
-    said = getattr(response, "message", None)
+    fields = response.__dict__
+    raws = [one.raw for one in asked.last] or [fields.get("raw")]
+    more = fields.get("additional_kwargs")
+    step.span.defer(partial(_read_answer, asked, raws, dict(more) if more else {}, step.kind.is_model_call))
+    said = fields.get("message")
     if said is None:
-        return {"text": _longest(getattr(response, "text", None), asked)}
+        return {"text": _longest(fields.get("text"), asked)}
     answer = message(said)
-    if isinstance(answer["content"], str) or answer["content"] is None:
+    if isinstance(answer["content"], str):
         answer["content"] = _longest(answer["content"], asked)
     return answer
 
 
 def _longest(text: str | None, asked: Asked) -> str | None:
+    if not asked.deltas:
+        return text
     # Some integrations give each piece by itself.
     streamed = "".join(asked.deltas)
     return streamed if len(streamed) > len(text or "") else text
@@ -224,7 +220,7 @@ def _read_answer(asked: Asked, raws: list[Any], more: Mapping[str, Any], is_mode
         span.set_attribute(semconv.OPENAI_RESPONSE_TIER, _text(last, "service_tier"))
         reasons = next((found for raw in reversed(raws) if (found := _finish_reasons(raw))), None)
         span.set_attribute(semconv.RESPONSE_FINISH_REASONS, reasons)
-        span.set_usage(next((found for raw in reversed(raws) if (found := usage_in(raw))), None) or usage_in(more))
+        span.set_usage(next((told for raw in reversed(raws) if (told := usage_in(raw))), None) or usage_in(more))
     _read_times(asked, span)
 
 

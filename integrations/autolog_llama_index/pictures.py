@@ -101,12 +101,13 @@ def node(value: Any) -> dict[str, Any]:
 
 def document(value: Any) -> dict[str, Any]:
     """Return a node with its score."""
-    return {**node(value.node), "score": _number(value.score)}
+    fields = value.__dict__
+    return {**node(fields["node"]), "score": _number(fields["score"])}
 
 
 def sources(nodes: Any) -> list[dict[str, Any]]:
     """Return ids and scores of nodes whose content another span has."""
-    return [{"id": one.node.node_id, "score": _number(one.score)} for one in nodes or ()]
+    return [{"id": one.node.id_, "score": _number(one.score)} for one in nodes or ()]
 
 
 def _number(score: Any) -> Any:
@@ -127,8 +128,9 @@ def event(value: Any) -> dict[str, Any]:
 
 
 def event_fields(value: Any) -> dict[str, Any]:
-    """Return the fields of an event of a workflow, declared or not."""
-    return {name: item for name, item in {**value.__dict__, **value._data}.items() if item is not None}
+    """Return the fields of an event of a workflow, declared or not, and the result of one that ends a run."""
+    fields = {**value.__dict__, **value._data, "result": getattr(value, "_result", None)}
+    return {name: item for name, item in fields.items() if item is not None}
 
 
 def tool_output(value: Any) -> Any:

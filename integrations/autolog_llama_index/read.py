@@ -139,7 +139,7 @@ def _begin_embedding(step: Step, bound: BoundArguments) -> None:
     span = step.span
     fields = step.instance.__dict__
     span.set_attribute(semconv.OPERATION, "embeddings")
-    span.set_attribute(semconv.PROVIDER, models.provider_of(type(step.instance)))
+    span.set_attribute(semconv.PROVIDER, models.provider_of(step.instance.__class__))
     model = fields.get("model_name")
     # The default of the base class, which says nothing.
     span.set_attribute(semconv.REQUEST_MODEL, model if isinstance(model, str) and model != "unknown" else None)
@@ -255,7 +255,14 @@ def _begin_tool_call(step: Step, bound: BoundArguments) -> None:
 
 
 def _finish_tool_call(step: Step, result: Any) -> Any:
-    return None if result is None else _finish_tool(step, result.tool_output)
+    if result is None:
+        return None
+    output = _finish_tool(step, result.tool_output)
+    # How one of several agents passes on to another.
+    if result.tool_name == "handoff" and "to_agent" in result.tool_kwargs and not step.span.status.is_error:
+        details = {"to": result.tool_kwargs["to_agent"], "reason": result.tool_kwargs.get("reason")}
+        step.span.add_event(semconv.HANDOFF_EVENT, details)
+    return output
 
 
 TOOL = Reading(_begin_tool, _finish_tool)
@@ -283,7 +290,11 @@ def _begin_step(step: Step, bound: BoundArguments) -> None:
 
 def _begin_run(step: Step, bound: BoundArguments) -> None:
     event = bound.arguments.get("start_event")
-    step.span.set_inputs(None if event is None else event_fields(event))
+    if event is None:
+        return
+    fields = event_fields(event)
+    asked = fields.pop("user_msg", None)  # of an agent, or of several
+    step.span.set_inputs(fields if asked is None else {"input": asked, **fields})
 
 
 def _result(event: Any) -> Any:
@@ -294,19 +305,12 @@ def _result(event: Any) -> Any:
     return event_fields(event) if result is None else result
 
 
-def _finish_run(_step: Step, result: Any) -> Any:
-    return _result(result)
-
-
 def _begin_agent_run(step: Step, bound: BoundArguments) -> None:
     span, name = step.span, step.instance.name
     span.name = name
     span.set_attribute(semconv.OPERATION, "invoke_agent")
     span.set_attribute(semconv.AGENT_NAME, name)
-    event = bound.arguments.get("start_event")
-    if event is not None:
-        fields = event_fields(event)
-        span.set_inputs({"input": fields.pop("user_msg", None), **fields})
+    _begin_run(step, bound)
 
 
 def _begin_agent_turn(step: Step, bound: BoundArguments) -> None:
@@ -328,7 +332,7 @@ def _said(output: Any) -> Any:
     return {**said, **({"structured_response": structured} if structured is not None else {})}
 
 
-def _finish_agent_run(_step: Step, result: Any) -> Any:
+def _finish_run(_step: Step, result: Any) -> Any:
     return _said(_result(result))
 
 
@@ -338,5 +342,5 @@ def _finish_agent_turn(_step: Step, result: Any) -> Any:
 
 STEP = Reading(_begin_step, _as_it_is)
 RUN = Reading(_begin_run, _finish_run)
-AGENT_RUN = Reading(_begin_agent_run, _finish_agent_run)
+AGENT_RUN = Reading(_begin_agent_run, _finish_run)
 AGENT_TURN = Reading(_begin_agent_turn, _finish_agent_turn)

@@ -13,11 +13,12 @@ from llama_index_instrumentation.dispatcher import active_instrument_tags
 from llama_index_instrumentation.span import active_span_id
 
 from autolog import Span, Status
+from autolog.context import deeper
 from autolog.instrumentation import generators
 from autolog.model.span import NO_SPAN
 from autolog.tracer import Tracer
 from autolog_llama_index import kinds, models, read, tags, waits
-from autolog_llama_index.kinds import Fold, Kind
+from autolog_llama_index.kinds import Kind
 from autolog_llama_index.step import Step
 from autolog_llama_index.streams import Stream, generator_of
 
@@ -32,12 +33,14 @@ class Recorder:
         self.tracer: Tracer | None = None
         """Who starts spans; `None` while no new ones are recorded."""
         self.options: Mapping[str, Any] = {}
+        self.is_full = False
+        """Whether parts of steps get spans of their own too."""
         self._open: dict[str, Step] = {}
+        """Steps by LlamaIndex's ids; by that of a part, the step that it is a part of."""
         self._waiting: dict[int, Step] = {}
         """Steps that returned and whose output is still to come, by the ids of their spans."""
         self._streams: weakref.WeakKeyDictionary[Any, Stream] = weakref.WeakKeyDictionary()
-        # Set by each step, in the context that it runs in, and believed only where LlamaIndex says the same: so a task
-        # that was started inside of a step finds it even when it has ended.
+        # Set by each step in the context that it runs in, for tasks that are started inside of it and outlive it.
         self._here: ContextVar[Step | None] = ContextVar("autolog-llama-index", default=None)
 
     def __len__(self) -> int:
@@ -45,21 +48,13 @@ class Recorder:
 
     def running(self) -> Span | None:
         """Return the span of the step whose code runs here."""
-        step = self._find(active_span_id.get())
+        step = self.step()
         return None if step is None else step.span
 
     def step(self) -> Step | None:
         """Return the step whose code runs here."""
-        return self._find(active_span_id.get())
-
-    def _find(self, id_: str | None) -> Step | None:
-        if id_ is None:
-            return None
-        step = self._open.get(id_)
-        if step is not None:
-            return step
-        step = self._here.get()
-        return step if step is not None and step.id == id_ else None
+        id_ = active_span_id.get()
+        return None if id_ is None else self._open.get(id_) or self._here.get()
 
     # --- starting --------------------------------------------------------------------------------
 
@@ -70,49 +65,60 @@ class Recorder:
         tracer = self.tracer
         if tracer is None:
             return
-        parent = self._enclosing(parent_id)
+        parent = None if parent_id is None else self._open.get(parent_id) or self._here.get()
+        generator = generators.running()
+        if generator is not None and (parent is None or deeper(parent.span, generator) is generator):
+            # The reader of a generator is not what its code belongs to.
+            parent = self._waiting.get(generator._span_id, parent)
         name = id_[:-_SUFFIX]
-        step = Step(id_, name, _kind(name, bound, instance, parent), instance, parent, self.options)
-        if parent is not None and _is_part(step, parent):
-            step.span, step.shown = parent.span, parent.shown
-            self._note(step)
-            if step.kind.reading is read.PREDICTION:
-                step.prompt = read.prompt_of(bound)
+        kind = _kind(name, bound, instance, parent)
+        if parent is not None and self._is_part(kind, instance, parent):
+            self._open[id_] = parent.shown
+            if kind.reading is read.PREDICTION:
+                part = self._open[id_] = Step(id_, name, kind, instance, parent)
+                part.span, part.shown, part.prompt = parent.span, parent.shown, read.prompt_of(bound)
             return
-        kind = step.kind
+        step = Step(id_, name, kind, instance, parent)
         above = None if parent is None else parent.span
-        step.span = tracer.start_step(_title(name, kind), kind.span_type, parent=generators.innermost(above))
-        if step.span is NO_SPAN:
+        if generator is not None:
+            above = deeper(above, generator)
+        span = step.span = tracer.start_step(_title(name, kind), kind.span_type, parent=above)
+        if span is NO_SPAN:
             return
-        step.span.is_framework_call = kind.is_model_call
-        self._note(step)
-        kind.reading.begin(step, bound)
-        tags.take(step, active_instrument_tags.get() if told is None else told)
-        waits.resume(step, bound)
-
-    def _note(self, step: Step) -> None:
-        self._open[step.id] = step
+        self._open[id_] = step
         step.before = self._here.get()
         self._here.set(step)
+        step.options = self.options
+        if kind.is_model_call:
+            span.is_framework_call = True
+        kind.reading.begin(step, bound)
+        told = active_instrument_tags.get() if told is None else told
+        if told:
+            tags.take(step, told)
+        if parent is not None and parent.kind.is_run:
+            waits.resume(step, parent, bound)
 
-    def _enclosing(self, parent_id: str | None) -> Step | None:
-        """Return the step around this place: of the generator that runs here, where LlamaIndex names its reader."""
-        said = self._find(parent_id)
-        found = generators.running()
-        if found is None or (said is not None and generators.innermost(said.span) is said.span):
-            return said
-        return self._waiting.get(found._span_id, said)
+    def _is_part(self, kind: Kind, instance: Any, parent: Step) -> bool:
+        """Whether a step is how the one around it does its work, and no more than that."""
+        if self.is_full:
+            return False
+        if kind.is_inner:
+            return not parent.kind.runs_program or kind.is_always_inner
+        if kind is kinds.TOOL and parent.kind is kinds.TOOL_CALL:
+            return True
+        shown = parent.shown
+        return kind.group == shown.kind.group and kind.group != "" and instance is shown.instance
 
     # --- ending ----------------------------------------------------------------------------------
 
     def exit(self, id_: str, result: Any) -> None:
         """End a step that returned, or let it wait for what the program reads of its result later."""
         step = self._leave(id_)
-        if step is None or step.is_part:
+        if step is None or step.id != id_ or step.is_part:
             return
         generator = generator_of(result)
         if step.asked is None:
-            step.outputs = step.kind.reading.finish(step, None if result is generator is not None else result)
+            step.outputs = step.kind.reading.finish(step, None if result is generator else result)
         if generator is not None:
             self._wait_for_stream(step, generator, result)
         elif _is_written_later(result):
@@ -128,7 +134,7 @@ class Recorder:
         if step is None:
             return
         is_error = error is not None and not waits.is_wait(error)
-        if not step.is_part:
+        if step.id == id_ and not step.is_part:
             self._end(step, error if is_error else None)
         elif is_error and step.shown.kind is kinds.TOOL_CALL:
             # The agent goes on, and its step that called the tool returns.
@@ -136,12 +142,12 @@ class Recorder:
 
     def _leave(self, id_: str) -> Step | None:
         step = self._open.pop(id_, None)
-        if step is not None:
+        if step is not None and step.id == id_:
             if self._here.get() is step:
                 self._here.set(step.before)
             step.before = None
-            if self.tracer is None:
-                self._retire()
+        if self.tracer is None:
+            self._retire()
         return step
 
     def _end(self, step: Step, error: BaseException | None = None, at: int | None = None) -> None:
@@ -246,15 +252,19 @@ class Recorder:
 
     # --- events ----------------------------------------------------------------------------------
 
+    def _told(self, event: Any) -> Step | None:
+        step = self._open.get(event.span_id)
+        return step if step is not None and step.id == event.span_id else None
+
     def piece(self, event: Any) -> None:
         """Note a piece of a model's answer."""
-        step = self._open.get(event.span_id)
+        step = self._told(event)
         if step is not None and step.asked is not None:
             step.asked.saw(event.response)
 
     def answered(self, event: Any) -> None:
         """Note the end of a model's answer; of one that is not streamed, the step's own end tells it."""
-        step = self._open.get(event.span_id)
+        step = self._told(event)
         if step is None or step.asked is None or step.stream is None:
             return
         step.stream.answer = event.response
@@ -262,7 +272,7 @@ class Recorder:
 
     def broken(self, event: Any) -> None:
         """Note that a model's stream failed, or that the program left it."""
-        step = self._open.get(event.span_id)
+        step = self._told(event)
         if step is not None and step.asked is not None and step.stream is not None:
             self._finish_stream(step, event.exception)
 
@@ -281,20 +291,20 @@ class Recorder:
 
     def reranking(self, event: Any) -> None:
         """Take what only this event tells of a reranker."""
-        step = self._open.get(event.span_id)
+        step = self._told(event)
         if step is not None and step.kind.reading is read.RERANKER and not step.is_part:
             read.read_rerank_event(step, event)
 
     def cancelled(self, event: Any) -> None:
         """Note that a step or a run was cancelled, which then returns nothing."""
-        step = self._open.get(event.span_id)
+        step = self._told(event)
         if step is not None:
             step.is_cancelled = True
 
 
 def _kind(name: str, bound: BoundArguments, instance: Any, parent: Step | None) -> Kind:
     if instance is not None:
-        return kinds.of_method(type(instance), name.rpartition(".")[2])
+        return kinds.of_method(instance.__class__, name)
     if parent is not None and parent.kind.is_run:
         return kinds.of_step(type(parent.instance), name.rpartition(".")[2])
     return kinds.of_function(name, bound.arguments)
@@ -303,18 +313,6 @@ def _kind(name: str, bound: BoundArguments, instance: Any, parent: Step | None) 
 def _title(name: str, kind: Kind) -> str:
     name = name.rpartition("<locals>.")[2]
     return name.replace("._", ".") if kind.is_private else name
-
-
-def _is_part(step: Step, parent: Step) -> bool:
-    """Whether a step is how the one around it does its work, and no more than that."""
-    if step.options["detail"] == "full":
-        return False
-    kind, shown = step.kind, parent.shown
-    if kind.fold is Fold.INSIDE or (kind.fold is Fold.INSIDE_LIBRARY and not parent.kind.runs_program):
-        return True
-    if kind is kinds.TOOL and parent.kind is kinds.TOOL_CALL:
-        return True
-    return bool(kind.group) and kind.group == shown.kind.group and step.instance is shown.instance
 
 
 def _is_written_later(result: Any) -> bool:

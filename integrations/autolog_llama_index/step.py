@@ -18,6 +18,7 @@ class Step:
 
     # Defaults live on the class: a step sets only what it has.
     span: Span
+    options: Mapping[str, Any]
     before: Step | None = None
     """The step that was known to run here before."""
     outputs: Any = None
@@ -35,15 +36,12 @@ class Step:
     waiting: list[tuple[Any, Span]] | None = None
     """Of a workflow's run: the events whose steps wait for somebody, and their spans."""
 
-    def __init__(
-        self, id_: str, name: str, kind: Kind, instance: Any, parent: Step | None, options: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, id_: str, name: str, kind: Kind, instance: Any, parent: Step | None) -> None:
         self.id = id_
         self.name = name
         self.kind = kind
         self.instance = instance
         self.parent = parent
-        self.options = options
         self.shown: Step = self
         """The step whose span this is: itself, or the one around it that it is a part of."""
 

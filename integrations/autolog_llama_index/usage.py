@@ -48,7 +48,9 @@ def _mapping(value: Any) -> Mapping[str, Any] | None:
 
 def _as_openai(told: Mapping[str, Any]) -> Mapping[str, Any]:
     # Numbers only: beside them may lie words of the answer.
-    usage = {_NAMES.get(k, k): value for k, value in told.items() if isinstance(value, (int, float, Mapping))}
+    usage: dict[str, Any] = {
+        _NAMES.get(k, k): value for k, value in told.items() if isinstance(value, (int, float, Mapping))
+    }
     for (read, written), is_beside in _CACHED.items():
         if told.get(read) is None and told.get(written) is None:
             continue

@@ -10,7 +10,7 @@ from autolog.instrumentation import Call, Observer
 from autolog_llama_index.step import Step
 
 
-def observe_wait(call: Call) -> Observer:
+def observe_wait(call: Call) -> Observer:  # noqa: ARG001
     """Observe `Context.wait_for_event`, whose exception LlamaIndex catches before it tells of the step."""
     from autolog_llama_index.recorder import recorder
 
@@ -38,11 +38,8 @@ def _note(step: Step, error: Any) -> None:
         run.waiting = [*(run.waiting or ()), (step.event, span)]
 
 
-def resume(step: Step, bound: BoundArguments) -> None:
+def resume(step: Step, run: Step, bound: BoundArguments) -> None:
     """Link a step that is run again, for the event that it was run for, to the span that waited."""
-    run = step.parent
-    if run is None or not run.kind.is_run:
-        return
     step.event = bound.arguments.get("ev", next(iter(bound.arguments.values()), None))
     for waited in run.waiting or ():
         event, span = waited
