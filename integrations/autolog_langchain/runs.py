@@ -82,7 +82,7 @@ enter_retriever = _retriever.set
 # Of a graph's node: before Python 3.11 its own code has a context that LangGraph can't write into.
 _node: ContextVar[Run | None] = ContextVar("autolog-langchain-node", default=None)
 enter_node = _node.set
-_config: Any = None
+_config_here: Any = None
 
 
 def leave_model(token: Token[Run | None]) -> None:
@@ -93,15 +93,22 @@ def leave_model(token: Token[Run | None]) -> None:
         return
 
 
-def enclosing_run() -> Span | None:
-    """Return the span of the run whose code runs here: LangChain puts its id into the context of all that it calls."""
-    global _config
-    if _config is None:
+def config_here() -> Any:
+    """Return the configuration that LangChain puts into the context of all that it calls, or `None`."""
+    global _config_here
+    if _config_here is None:
+        # Looked up late: LangChain's callbacks may be there before this module is.
         module = sys.modules.get("langchain_core.runnables.config")
-        if module is None:
+        variable = getattr(module, "var_child_runnable_config", None)
+        if variable is None:
             return None
-        _config = module.var_child_runnable_config
-    config = _config.get()
+        _config_here = variable.get
+    return _config_here()
+
+
+def enclosing_run() -> Span | None:
+    """Return the span of the run whose code runs here, as LangChain's context names it."""
+    config = config_here()
     if not config:
         return None
     run = runs.known(getattr(config.get("callbacks"), "parent_run_id", None))

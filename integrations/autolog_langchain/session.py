@@ -6,12 +6,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from langchain_core.runnables.config import var_child_runnable_config
+from autolog_langchain.runs import config_here
 
 _SESSION = ("thread_id", "session_id", "conversation_id", "langfuse_session_id")
 _USER = ("user_id", "langfuse_user_id")
 _FRAMES = 10
-_config_here = var_child_runnable_config.get
 
 
 def session_of(metadata: Mapping[str, Any], *, is_root: bool) -> str | None:
@@ -22,7 +21,7 @@ def session_of(metadata: Mapping[str, Any], *, is_root: bool) -> str | None:
     found = _named(metadata, _SESSION) if metadata else None
     if found is not None:
         return found
-    config: Any = _config_here()
+    config: Any = config_here()
     if config is None and is_root:
         config = _config_of_caller()
     configurable = None if config is None else config.get("configurable")
