@@ -45,6 +45,8 @@ class Handler(BaseCallbackHandler):
 
     # In the task that runs, not in a thread with a copy of its context.
     run_inline = True
+    # LangChain asks for one of these at every event; in its base class they are properties, which take longer to ask.
+    ignore_llm = ignore_chat_model = ignore_chain = ignore_agent = ignore_retriever = ignore_custom_event = False
 
     def __init__(self, options: Callable[[], Mapping[str, Any]]) -> None:
         self._options = options
@@ -371,14 +373,17 @@ def _says_something(chunk: Any) -> bool:
 
 
 # The runs of the call with several prompts that starts here: LangChain starts them one right after the other.
-_starting: ContextVar[tuple[list[UUID], int]] = ContextVar("autolog-langchain-batch", default=([], 0))
+_NO_BATCH: tuple[list[UUID], int] = ([], 0)
+_starting: ContextVar[tuple[list[UUID], int]] = ContextVar("autolog-langchain-batch", default=_NO_BATCH)
 
 
 def _join_batch(run: Run, run_id: UUID, size: int) -> None:
     """Put a run together with the others of its call."""
     batch, wanted = _starting.get()
-    if wanted != size or len(batch) >= size:
+    if wanted != size:
         batch = []
         _starting.set((batch, size))
     batch.append(run_id)
     run.batch = batch
+    if len(batch) == size:
+        _starting.set(_NO_BATCH)  # whoever holds the ids of ended runs keeps those
