@@ -119,8 +119,13 @@ class Patch:
         self.is_method = inspect.isclass(parent)
         self._original = vars(parent)[attribute]
         self._place = parent, attribute
-        self._observed = _observed(self._original, observer, self)
+        self._observed = self._laid_over(observer)
         setattr(parent, attribute, self._observed)
+
+    def _laid_over(self, observer: Callable[[Call], Observer]) -> Any:
+        if isinstance(self._original, classmethod):  # whose `instance` is the class
+            return classmethod(_observed(self._original.__func__, observer, self))
+        return _observed(self._original, observer, self)
 
     def fits(self, parent: Any, attribute: str) -> bool:
         """Whether it lies there, on top or below other libraries' patches, or may be laid there again."""

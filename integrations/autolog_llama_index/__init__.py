@@ -10,6 +10,7 @@ from autolog.errors import InvalidSetting
 from autolog.instrumentation import Integration
 from autolog.settings import from_environment
 from autolog.tracer import Tracer
+from autolog_llama_index.indexing import observe_indexing
 from autolog_llama_index.pictures import DESCRIPTIONS
 from autolog_llama_index.waits import observe_wait
 
@@ -26,7 +27,10 @@ class LlamaIndex(Integration):
     name = "llama_index"
     requires = "llama-index-core>=0.13,<0.15"
     module = "llama_index_instrumentation"
-    targets: ClassVar = {"workflows.context.context:Context.wait_for_event": observe_wait}
+    targets: ClassVar = {
+        "llama_index.core.indices.base:BaseIndex.from_documents": observe_indexing,
+        "workflows.context.context:Context.wait_for_event": observe_wait,
+    }
     defaults: ClassVar = {"detail": "normal", "capture_embeddings": False, "capture_user": True}
 
     def __init__(self) -> None:

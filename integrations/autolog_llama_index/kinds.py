@@ -155,7 +155,7 @@ def of_method(owner: type, name: str) -> Kind:
 
 def of_step(run: type, method: str) -> Kind:
     """Return what a step of a workflow is: agents are workflows too."""
-    return _steps(run).get(method, STEP)
+    return _steps(run).get(method, _PRIVATE if method.startswith("_") else STEP)
 
 
 @lru_cache(maxsize=512)

@@ -290,9 +290,9 @@ def _begin_step(step: Step, bound: BoundArguments) -> None:
 
 def _begin_run(step: Step, bound: BoundArguments) -> None:
     event = bound.arguments.get("start_event")
-    if event is None:
+    fields = dict(bound.arguments.get("kwargs") or {}) if event is None else event_fields(event)
+    if not fields:
         return
-    fields = event_fields(event)
     asked = fields.pop("user_msg", None)  # of an agent, or of several
     step.span.set_inputs(fields if asked is None else {"input": asked, **fields})
 

@@ -12,7 +12,7 @@ from typing import Any
 from llama_index_instrumentation.dispatcher import active_instrument_tags
 from llama_index_instrumentation.span import active_span_id
 
-from autolog import Span, Status
+from autolog import Span, Status, semconv
 from autolog.context import deeper
 from autolog.instrumentation import generators
 from autolog.model.span import NO_SPAN
@@ -53,8 +53,22 @@ class Recorder:
 
     def step(self) -> Step | None:
         """Return the step whose code runs here."""
-        id_ = active_span_id.get()
-        return None if id_ is None else self._open.get(id_) or self._here.get()
+        return self._known(active_span_id.get())
+
+    def _known(self, id_: str | None, name: str = "", instance: Any = None) -> Step | None:
+        """Return the step that LlamaIndex names as the one around another one, which belongs to `instance`."""
+        if id_ is None:
+            return None
+        step = self._open.get(id_)
+        is_here = step is None
+        if step is None:
+            step = self._here.get()
+        # Before workflows 2, a run is still named where it was started, though only its steps go on in it.
+        while step is not None and step.is_detached and (is_here or step.id == id_):
+            if not is_here and name and _is_step(name, instance, step):
+                break
+            step, is_here = step.before, True
+        return step
 
     # --- starting --------------------------------------------------------------------------------
 
@@ -65,12 +79,12 @@ class Recorder:
         tracer = self.tracer
         if tracer is None:
             return
-        parent = None if parent_id is None else self._open.get(parent_id) or self._here.get()
+        name = id_[:-_SUFFIX]
+        parent = self._known(parent_id, name, instance)
         generator = generators.running()
         if generator is not None and (parent is None or deeper(parent.span, generator) is generator):
             # The reader of a generator is not what its code belongs to.
             parent = self._waiting.get(generator._span_id, parent)
-        name = id_[:-_SUFFIX]
         kind = _kind(name, bound, instance, parent)
         if parent is not None and self._is_part(kind, instance, parent):
             self._open[id_] = parent.shown
@@ -89,6 +103,7 @@ class Recorder:
         step.before = self._here.get()
         self._here.set(step)
         step.options = self.options
+        step.is_detached = kind.is_run and "init_state" not in bound.arguments
         if kind.is_model_call:
             span.is_framework_call = True
         kind.reading.begin(step, bound)
@@ -145,7 +160,8 @@ class Recorder:
         if step is not None and step.id == id_:
             if self._here.get() is step:
                 self._here.set(step.before)
-            step.before = None
+            if not step.is_detached:
+                step.before = None
         if self.tracer is None:
             self._retire()
         return step
@@ -156,6 +172,10 @@ class Recorder:
             self._fail(step, error)
         elif step.is_cancelled:
             span.set_status(Status.CANCELLED)
+        elif step.is_detached and step.outputs is None and step.failed is not None:
+            # Before workflows 2, LlamaIndex keeps to itself that a run failed.
+            span.set_status(step.failed.status)
+            span.set_attribute(semconv.ERROR_TYPE, step.failed.get_attribute(semconv.ERROR_TYPE))
         if step.outputs is not None:
             span.set_outputs(step.outputs)
         if step.kind is kinds.WRITER and step.parent is not None:
@@ -173,6 +193,8 @@ class Recorder:
             step.span.set_status(Status.CANCELLED)
         else:
             step.span.record_failure(error)
+        if step.parent is not None:
+            step.parent.failed = step.span
 
     # --- what comes later ------------------------------------------------------------------------
 
@@ -303,11 +325,16 @@ class Recorder:
 
 
 def _kind(name: str, bound: BoundArguments, instance: Any, parent: Step | None) -> Kind:
+    if parent is not None and parent.kind.is_run and _is_step(name, instance, parent):
+        return kinds.of_step(type(parent.instance), name.rpartition(".")[2])
     if instance is not None:
         return kinds.of_method(instance.__class__, name)
-    if parent is not None and parent.kind.is_run:
-        return kinds.of_step(type(parent.instance), name.rpartition(".")[2])
     return kinds.of_function(name, bound.arguments)
+
+
+def _is_step(name: str, instance: Any, run: Step) -> bool:
+    """Whether this is a step of a workflow that runs; before workflows 2 it belongs to the workflow."""
+    return instance is None or (instance is run.instance and not name.endswith(".run"))
 
 
 def _title(name: str, kind: Kind) -> str:
@@ -315,10 +342,17 @@ def _title(name: str, kind: Kind) -> str:
     return name.replace("._", ".") if kind.is_private else name
 
 
+_NO_WRITER = object()
+
+
 def _is_written_later(result: Any) -> bool:
+    """Whether a thread or a task writes to the history what the program reads of a chat."""
     if type(result).__name__ != "StreamingAgentChatResponse":
         return False
-    return result.write_response_to_history_thread is not None or result.awrite_response_to_history_task is not None
+    thread = getattr(result, "write_response_to_history_thread", _NO_WRITER)
+    if thread is _NO_WRITER:  # before 0.14.6 nothing else tells of it
+        return bool(result.is_writing_to_memory)
+    return thread is not None or result.awrite_response_to_history_task is not None
 
 
 recorder = Recorder()

@@ -29,6 +29,10 @@ class Step:
     stream: Stream | None = None
     """What the program reads the rest from, after the step has returned."""
     is_cancelled = False
+    is_detached = False
+    """Whether it is a run that goes on when the call has returned that LlamaIndex tells of."""
+    failed: Span | None = None
+    """The last span right below that failed."""
     written: tuple[str, BaseException | None] | None = None
     """Of a chat that is streamed: what came when it was written to the history."""
     event: Any = None
