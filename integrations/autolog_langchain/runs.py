@@ -66,6 +66,8 @@ class Runs:
         number = run_id.int
         run = self._open.pop(number, None)
         if run is not None:
+            if run.batch is not None:
+                run.batch = None  # which holds ids, its own among them
             # `pop` is called with the dead reference, and takes it for what to return where there is nothing.
             self._ended[number] = ref(run_id, partial(self._ended.pop, number)), run
         return run
