@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import traffic
@@ -14,9 +14,11 @@ from tracing import Tracing
 SIZES = {"10 KB": (5, 200, 6), "1 MB": (500, 8, 6), "10 MB": (5_000, 2, 4)}
 
 
-def _call(messages: int) -> partial[Any]:
-    create = traffic.client().chat.completions.create
-    return partial(create, model="gpt-4o-mini", messages=traffic.conversation(messages))
+def _call(count: int) -> Callable[[], object]:
+    client: Any = traffic.client()
+    messages = traffic.conversation(count)
+    # The method is looked up anew each time: one that is bound before would stay as it was then.
+    return lambda: client.chat.completions.create(model="gpt-4o-mini", messages=messages)
 
 
 def main() -> None:
@@ -25,9 +27,11 @@ def main() -> None:
     tracing = Tracing(sys.argv[1], "openai")
     found: dict[str, Any] = {"set_up": tracing.set_up_ms}
     for size, (messages, calls, pairs) in SIZES.items():
-        block = tracing.calls(_call(messages), calls)
+        call = _call(messages)
+        spans = tracing.spans(call)
+        block = tracing.calls(call, calls)
         block()
-        found[size] = tracing.compare(block, pairs)
+        found[size] = {**tracing.compare(block, pairs), "spans": spans}
     print(json.dumps(found))
 
 

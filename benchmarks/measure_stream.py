@@ -32,7 +32,7 @@ def main() -> None:
 
     stream()
     tracing = Tracing(sys.argv[1], "openai")
-    block()
+    tracing.spans(stream)
     print(json.dumps(tracing.compare(block, _PAIRS)))
 
 

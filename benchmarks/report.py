@@ -93,6 +93,7 @@ OPENAI = (
     _added("extra CPU with the background's, 1 MB, ms", "call openai", "1 MB", "cpu", form="{:.1f}"),
     _added("extra CPU with the background's, 10 MB, ms", "call openai", "10 MB", "cpu", form="{:.0f}"),
     _added("extra time for a chunk of a stream, µs", "stream openai", "time", form="{:.1f}"),
+    Row("spans of a call", "call openai", _at("10 KB", "spans"), "{:.0f}", is_extra=False),
     Row("own span in a `with` block, µs", "span openai", _at("block"), is_extra=False),
     Row("own span without a block, µs", "span openai", _at("plain"), is_extra=False),
     Row("import, ms", "import openai", _at("import"), "{:.0f}"),
