@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from autolog import StatusCode
-from autolog.testing import traces
+from autolog.testing import spans, traces
 
 
 def forest(client: Any) -> str:
@@ -28,6 +28,17 @@ def _sorted_lines(lines: list[str]) -> Iterator[str]:
     branches = [lines[start:end] for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)]
     for branch in sorted([branch[0], *_sorted_lines(branch[1:])] for branch in branches):
         yield from branch
+
+
+def the(client: Any, name: str) -> Any:
+    """Return the only span of that name."""
+    [found] = every(client, name)
+    return found
+
+
+def every(client: Any, name: str) -> list[Any]:
+    """Return the spans of that name, in the order in which they started."""
+    return sorted((span for span in spans(client) if span.name == name), key=lambda span: span.start_time_ns)
 
 
 def tree(trace: Any) -> str:

@@ -230,7 +230,7 @@ def _message_template(part: Any) -> Any:
     if not isinstance(fields, Mapping):
         return capture.snapshot(part)
     kind = str((part.get("id") or ["?"])[-1]).removesuffix("MessagePromptTemplate").removesuffix("Message").lower()
-    role = {"human": "user", "ai": "assistant"}.get(kind, kind)
+    role = {"human": "user", "ai": "assistant", "messagesplaceholder": "placeholder"}.get(kind, kind)
     prompt = fields.get("prompt")
     if isinstance(prompt, Sequence) and not isinstance(prompt, str):
         template: Any = [prompt_template(one) for one in prompt]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import openai._base_client
 import pytest
 
 from tests.fakes.openai_server import FakeOpenAI
@@ -24,6 +25,11 @@ def pytest_collection_modifyitems(items):
         if here in item.path.parents:
             for warning in WARNINGS:
                 item.add_marker(pytest.mark.filterwarnings(warning))
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_retries(monkeypatch):
+    monkeypatch.setattr(openai._base_client, "INITIAL_RETRY_DELAY", 0.0, raising=False)
 
 
 @pytest.fixture
