@@ -171,12 +171,18 @@ def json_bytes(value: Any) -> bytes:
     return _dump(value, UNLIMITED)[0]
 
 
+_dumps: Callable[[Any], bytes] | None = None
+
+
 def json_size(value: Any) -> int:
     """Return how many bytes `value` takes as JSON."""
-    import orjson
+    global _dumps
+    if _dumps is None:
+        from orjson import dumps
 
+        _dumps = dumps
     try:
-        return len(orjson.dumps(value))
+        return len(_dumps(value))
     except (TypeError, RecursionError):  # what has to be repaired first
         return len(json_bytes(value))
 

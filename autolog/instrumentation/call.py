@@ -20,6 +20,24 @@ Observer = Generator[None, Any, None]
 _MODEL_CALLS = frozenset({SpanType.CHAT_MODEL, SpanType.LLM, SpanType.EMBEDDING})
 
 
+def only_if(
+    wants: Callable[[tuple[Any, ...], Mapping[str, Any]], bool],
+) -> Callable[[Callable[[Call], Observer]], Callable[[Call], Observer]]:
+    """Have an observer see only those calls whose arguments `wants` says so of, where most are of no interest."""
+
+    def mark(observer: Callable[[Call], Observer]) -> Callable[[Call], Observer]:
+        observer.wants = wants  # type: ignore[attr-defined]
+        return observer
+
+    return mark
+
+
+def _is_wanted(wants: Callable[..., bool], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    with guarded:
+        return wants(args, kwargs)
+    return False
+
+
 class Call:
     """One call of an observed function. An observer may replace `args` and `kwargs`, never change them in place."""
 
@@ -162,11 +180,14 @@ def wrapped_by(function: Any) -> Iterator[Any]:
 
 def _observed(function: Any, observer: Callable[[Call], Observer], patch: Patch) -> Any:
     """Return a function that shows each call to `observer`. The two below are all that differs."""
+    wants = getattr(observer, "wants", None)
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         if not patch.active:
             patch.remove()
+            return function(*args, **kwargs)
+        if wants is not None and not _is_wanted(wants, args, kwargs):
             return function(*args, **kwargs)
         call = Call(patch, args, kwargs)
         if not call.begin(observer):
@@ -183,6 +204,8 @@ def _observed(function: Any, observer: Callable[[Call], Observer], patch: Patch)
     async def run_async(*args: Any, **kwargs: Any) -> Any:
         if not patch.active:
             patch.remove()
+            return await function(*args, **kwargs)
+        if wants is not None and not _is_wanted(wants, args, kwargs):
             return await function(*args, **kwargs)
         call = Call(patch, args, kwargs)
         if not call.begin(observer):

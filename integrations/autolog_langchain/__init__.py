@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, ClassVar
 
 from autolog.context import add_source, remove_source
@@ -12,7 +13,8 @@ from autolog_langchain import models, retrieval
 from autolog_langchain.messages import DESCRIPTIONS
 from autolog_langchain.runs import enclosing_run, running_model, running_node, running_retriever
 
-_STEPS = (running_node, enclosing_run, running_retriever)
+# From Python 3.11 on, the code of a graph's node has a context that names its run.
+_STEPS = (enclosing_run, running_retriever, *((running_node,) if sys.version_info < (3, 11) else ()))
 
 
 class LangChain(Integration):

@@ -21,6 +21,7 @@ from autolog_langchain.retrieval import shown
 from autolog_langchain.runs import Run, enter_model, enter_retriever, runs
 from autolog_langchain.session import session_of, user_of
 
+_snapshot = capture.snapshot
 Metadata = Mapping[str, Any]
 _NOTHING: Metadata = {}
 _TYPES = {"prompt": SpanType.PROMPT, "parser": SpanType.PARSER}
@@ -96,16 +97,20 @@ class Handler(BaseCallbackHandler):
             return None
         run = Run(span, parent)
         runs.begin(run_id, run)
-        trace = span._context
-        if trace is not None and trace.session is None:
-            trace.session = session_of(metadata, is_root=parent is None)
-        if parent is None and metadata:
-            span.set_attribute(semconv.METADATA, _own(metadata) or None)
-            if trace is not None and trace.user is None and self._options()["capture_user"]:
-                trace.user = user_of(metadata)
+        if parent is None:
+            self._begin_root(span, metadata)
         if tags:
             span._attributes[semconv.TAGS] = list(tags)
         return run
+
+    def _begin_root(self, span: Span, metadata: Metadata) -> None:
+        trace = span._context
+        if trace is not None and trace.session is None:
+            trace.session = session_of(metadata)
+        if metadata:
+            span.set_attribute(semconv.METADATA, _own(metadata) or None)
+            if trace is not None and trace.user is None and self._options()["capture_user"]:
+                trace.user = user_of(metadata)
 
     def on_chain_start(
         self,
@@ -130,7 +135,7 @@ class Handler(BaseCallbackHandler):
             if run is None:
                 return
             span = run.span
-            span.set_inputs(inputs)
+            span._inputs = _snapshot(inputs)
             if is_node:
                 graph.begin_node(run, name, told)
             elif is_agent:
@@ -281,8 +286,8 @@ class Handler(BaseCallbackHandler):
                 return
             span = run.span
             if inputs is not None:
-                span.set_inputs(inputs)  # of a stream, known only when it is over
-            span.set_outputs(outputs)
+                span._inputs = _snapshot(inputs)  # of a stream, known only when it is over
+            span._outputs = _snapshot(outputs)
             if run.interrupts is not None and run.parent is None:
                 span.add_event(semconv.INTERRUPT_EVENT, {"value": run.interrupts})
                 graph.end_interrupted(run, _thread(span))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from autolog import Status
-from autolog.instrumentation import Call, Observer
+from autolog.instrumentation import Call, Observer, only_if
 from autolog_langchain.runs import Run, enter_model, leave_model, runs
 
 
@@ -11,6 +14,12 @@ def _run_of(call: Call) -> Run | None:
     return runs.get(getattr(call.kwargs.get("run_manager"), "run_id", None))
 
 
+def _is_of_several(_args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    run = runs.get(getattr(kwargs.get("run_manager"), "run_id", None))
+    return run is not None and run.batch is not None
+
+
+@only_if(_is_of_several)
 def observe_prompt(call: Call) -> Observer:
     """Observe `BaseChatModel._generate_with_cache`, which asks for one prompt of those that `generate` was given.
 

@@ -118,7 +118,8 @@ class Answer:
     @classmethod
     def of(cls, response: Any, first_token_ns: int | None) -> Answer | None:
         """Take what there is of an `LLMResult`; `None` where there is nothing."""
-        generations = [one for several in getattr(response, "generations", None) or () for one in several]
+        several = response.generations
+        generations = several[0] if len(several) == 1 else [one for each in several for one in each]
         if not generations:
             return None
         outputs = capture.snapshot([getattr(one, "message", None) or {"text": one.text} for one in generations])

@@ -13,8 +13,8 @@ _USER = ("user_id", "langfuse_user_id")
 _FRAMES = 10
 
 
-def session_of(metadata: Mapping[str, Any], *, is_root: bool) -> str | None:
-    """Return the session of a run, which is LangGraph's thread as well.
+def session_of(metadata: Mapping[str, Any]) -> str | None:
+    """Return the session of a run that no other run encloses, which is LangGraph's thread as well.
 
     Since langchain-core 1.3 what is `configurable` is no part of a run's metadata.
     """
@@ -22,7 +22,7 @@ def session_of(metadata: Mapping[str, Any], *, is_root: bool) -> str | None:
     if found is not None:
         return found
     config: Any = config_here()
-    if config is None and is_root:
+    if config is None:
         config = _config_of_caller()
     configurable = None if config is None else config.get("configurable")
     return _named(configurable, _SESSION) if configurable else None
@@ -43,7 +43,7 @@ def _named(fields: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
 
 def _config_of_caller() -> Any:
     """Return the configuration of a run that has none around it: an argument of the function that starts it."""
-    frame: Any = sys._getframe(4)
+    frame: Any = sys._getframe(5)
     for _ in range(_FRAMES):
         if frame is None:
             return None
