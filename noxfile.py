@@ -147,3 +147,19 @@ def lock(session: nox.Session) -> None:
         session.run(
             *COMPILE, *extras[name], "pyproject.toml", f"requirements/{name}.in", "-o", f"requirements/{name}.txt"
         )
+
+
+@nox.session(default=False)
+def lock_benchmarks(session: nox.Session) -> None:
+    """Pin anew what the benchmarks compare, or those of them that are named."""
+    session.install("uv")
+    folder = Path("benchmarks/requirements")
+    asked = {path.stem for path in folder.glob("*.in")} - {"frameworks"}
+    for name in session.posargs or sorted(asked):
+        frameworks = name.endswith("-frameworks")
+        session.run(
+            "uv", "pip", "compile", "--quiet", "--universal", "--no-annotate", "--no-header", "--no-emit-index-url",
+            f"--python-version={'3.11' if frameworks else '3.10'}",
+            *(["pyproject.toml"] if name.startswith("autolog") else []),
+            str(folder / f"{name}.in"), "-o", str(folder / f"{name}.txt"),
+        )  # fmt: skip
