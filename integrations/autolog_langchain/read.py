@@ -170,7 +170,8 @@ class Answer:
             if usage := usage_of(raw):
                 span.set_usage(usage)
                 return
-        span.set_usage(usage_of(self.llm_output.get("token_usage") or self.llm_output.get("usage")))
+        if usage := usage_of(self.llm_output.get("token_usage") or self.llm_output.get("usage")):
+            span.set_usage(usage)  # and else leaves what the SDK told
 
     def _read_times(self, span: Span) -> None:
         arrived = self.first_token_ns
