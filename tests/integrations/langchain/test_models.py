@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from autolog import SpanType
 from autolog.testing import traces
-from tests.fakes.langchain_models import Parrot, call, chat, says
+from tests.fakes.langchain_models import Parrot, chat, says
 from tests.integrations.langchain.programs import models
 from tests.trees import forest, the
 
