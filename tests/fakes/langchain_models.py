@@ -9,6 +9,7 @@ Parrot(says=[AIMessage("Hello", usage_metadata={…})])   # no SDK, no server
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -76,7 +77,7 @@ def says(
             first = {**one, "index": place, "function": {"name": one["function"]["name"], "arguments": begin}}
             chunks.append(answers.chat_delta({"tool_calls": [first]}))
             chunks.append(answers.chat_delta({"tool_calls": [{"index": place, "function": {"arguments": end}}]}))
-        chunks += [answers.chat_delta({"content": word}) for word in (text or "").split(" ") if word]
+        chunks += [answers.chat_delta({"content": word}) for word in re.findall(r"\S+\s*", text or "")]
         chunks.append(answers.chat_delta({}, finish_reason=reason))
         if (received.body.get("stream_options") or {}).get("include_usage"):
             chunks.append(answers.chat_chunk([], usage=used))
