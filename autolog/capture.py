@@ -59,13 +59,20 @@ def describe(kind: type, description: Callable[[Any], Any]) -> None:
     _descriptions[kind] = description
 
 
-def _outline(value: Any) -> Any:
-    """Say in plain values what an object is that msgspec does not know."""
-    kind = type(value)
+def _description(kind: type) -> Callable[[Any], Any] | None:
     if _descriptions:
         for base in kind.__mro__:
             if base in _descriptions:
-                return attempt(_descriptions[base], value, default=_name(kind))
+                return _descriptions[base]
+    return None
+
+
+def _outline(value: Any) -> Any:
+    """Say in plain values what an object is that msgspec does not know."""
+    kind = type(value)
+    description = _description(kind)
+    if description is not None:
+        return attempt(description, value, default=_name(kind))
     for base, plain_value in _PLAIN:
         if isinstance(value, base):
             return attempt(plain_value, value, default=_name(kind))
@@ -137,6 +144,9 @@ class _Walk:
             return {self._key(key): self.copy(item, depth + 1) for key, item in items}
         if isinstance(value, (list, tuple, set, frozenset)):
             return [self.copy(item, depth + 1) for item in attempt(_listed, value, default=_NOTHING)]
+        description = _description(type(value))
+        if description is not None:
+            return self.copy(attempt(description, value, default=_name(type(value))), depth + 1)
         return attempt(
             lambda: _to_builtins(value, builtin_types=_SHARED, enc_hook=_outline), default=f"<{_name(type(value))}>"
         )
