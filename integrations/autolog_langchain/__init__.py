@@ -69,3 +69,4 @@ class LangChain(Integration):
         if self._handler is None:
             self._handler = Handler(self._current_options)
         self._handler.hook(tracer)
+        self.when_imported("langgraph._internal._runnable", self._handler.pass_for_tracer)

@@ -15,6 +15,7 @@ from autolog import Span, SpanType, Status, StatusCode, capture, semconv
 from autolog.guard import guarded
 from autolog.ids import now_ns
 from autolog.model.span import NO_SPAN
+from autolog.redact import without_credentials
 from autolog.tracer import Tracer
 from autolog_langchain import graph, read
 from autolog_langchain.retrieval import shown
@@ -78,6 +79,13 @@ class Handler(BaseCallbackHandler):
         hooks = tracers_context._configure_hooks
         hooks[:] = [entry for entry in hooks if entry is not self._entry]
 
+    @classmethod
+    def pass_for_tracer(cls) -> None:
+        """Be given what the program's trace policies leave of a node's state: LangGraph gives that to tracers only."""
+        from langchain_core.tracers.base import BaseTracer
+
+        BaseTracer.register(cls)
+
     # --- starting --------------------------------------------------------------------------------
 
     def _begin(
@@ -108,7 +116,7 @@ class Handler(BaseCallbackHandler):
         if trace is not None and trace.session is None:
             trace.session = session_of(metadata)
         if metadata:
-            span.set_attribute(semconv.METADATA, _own(metadata) or None)
+            span.set_attribute(semconv.METADATA, without_credentials(_own(metadata)) or None)
             if trace is not None and trace.user is None and self._options()["capture_user"]:
                 trace.user = user_of(metadata)
 

@@ -24,6 +24,7 @@ def _tool_calls(calls: Any) -> Any:
     return [tool_call(call) for call in calls]
 
 
+_ASKED = frozenset({str, list, dict})
 # What a message may have beside its role and content, and how it is pictured where not as it is.
 _MORE: Mapping[str, Callable[[Any], Any] | None] = {
     "name": None,
@@ -34,7 +35,9 @@ _MORE: Mapping[str, Callable[[Any], Any] | None] = {
     "artifact": None,
     "status": lambda status: None if status == "success" else status,
     # Which has the tool calls again, as the provider sent them.
-    "additional_kwargs": lambda found: {name: item for name, item in found.items() if name != "tool_calls" and item},
+    "additional_kwargs": lambda found: {
+        name: item for name, item in found.items() if name != "tool_calls" and _is_given(item)
+    },
 }
 
 
@@ -44,12 +47,17 @@ def message(value: Any) -> dict[str, Any]:
     kind = fields.get("type")
     pictured = {"role": _ROLES.get(kind) or fields.get("role") or kind, "content": fields.get("content")}
     for name, found in fields.items():
-        if found and name in _MORE:
+        if name in _MORE and _is_given(found):
             picture = _MORE[name]
             shown = found if picture is None else picture(found)
-            if shown:
+            if _is_given(shown):
                 pictured[name] = shown
     return pictured
+
+
+def _is_given(value: Any) -> bool:
+    """Whether there is something. A value of another type, such as an array, may refuse to say whether it is true."""
+    return bool(value) if type(value) in _ASKED else value is not None
 
 
 def tool_call(call: Any) -> dict[str, Any]:

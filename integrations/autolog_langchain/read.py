@@ -150,7 +150,8 @@ class Answer:
         outputs = [output for output in self.outputs if any(output.get(key) for key in _SAYING)] or self.outputs
         body = first.get("body")
         if isinstance(body, Mapping) and not any(output.get(key) for output in outputs for key in _SAYING):
-            span.set_outputs(body)  # what came could not be parsed; this is what it was
+            if not body.get("error"):  # which the status tells
+                span.set_outputs(body)  # what came could not be parsed; this is what it was
         else:
             span.set_outputs(outputs[0] if len(outputs) == 1 else {"choices": outputs})
 
