@@ -33,7 +33,9 @@ STEP = RunnableLambda(lambda x: x, name="step")
 
 
 def hooks():
-    return [entry for entry in tracers_context._configure_hooks if type(entry[0]).__module__ == "autolog_langchain.handler"]
+    return [
+        entry for entry in tracers_context._configure_hooks if type(entry[0]).__module__ == "autolog_langchain.handler"
+    ]
 
 
 def test_nothing_is_recorded_once_it_is_off(traced):
