@@ -195,14 +195,16 @@ def _first(kind: type, fields: Fields, others: Fields, *names: str) -> Any:
 def _usage(found: Fields) -> TokenUsage:
     """Read LangChain's `UsageMetadata`, whose details are parts of the counts."""
     into, out = found.get("input_token_details") or {}, found.get("output_token_details") or {}
-    read, written = into.get("cache_read"), into.get("cache_creation")
+    read, written = _detail(into, "cache_read"), _detail(into, "cache_creation")
+    # Anthropic's by how long they are kept, beside which the sum is 0.
+    written = sum(n for name, n in into.items() if name.startswith("ephemeral_") and n) or written
     usage = TokenUsage(
         input_tokens=found.get("input_tokens"),
         output_tokens=found.get("output_tokens"),
         total_tokens=found.get("total_tokens"),
         cache_read_tokens=read,
         cache_write_tokens=written,
-        reasoning_tokens=out.get("reasoning"),
+        reasoning_tokens=_detail(out, "reasoning"),
         input_audio_tokens=into.get("audio"),
         output_audio_tokens=out.get("audio"),
         raw=dict(found),
@@ -213,6 +215,14 @@ def _usage(found: Fields) -> TokenUsage:
     if cached and (cached > inputs or total == inputs + outputs + cached):
         return replace(usage, input_tokens=inputs + cached, total_tokens=inputs + outputs + cached)
     return usage
+
+
+def _detail(details: Fields, name: str) -> int | None:
+    """Return a count by its name, before which langchain-openai writes the service tier: `flex_cache_read`."""
+    found: int | None = details.get(name)
+    if found is None and details:
+        found = next((n for tiered, n in details.items() if tiered.endswith(f"_{name}")), None)
+    return found
 
 
 def prompt_template(serialized: Any) -> Any:
