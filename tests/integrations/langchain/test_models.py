@@ -241,6 +241,30 @@ def test_input_of_which_a_part_was_cached_is_told_as_it_is(traced):
     assert (usage.input_tokens, usage.total_tokens) == (100, 105)
 
 
+@pytest.mark.parametrize("tier", ["flex", "priority"])
+def test_counts_of_a_service_tier_are_told(traced, tier):
+    usage = used(
+        traced,
+        {
+            "input_tokens": 100,
+            "output_tokens": 50,
+            "total_tokens": 150,
+            "input_token_details": {f"{tier}_cache_read": 40, f"{tier}_cache_creation": 10, tier: 60},
+            "output_token_details": {f"{tier}_reasoning": 20, tier: 30},
+        },
+    )
+
+    assert (usage.cache_read_tokens, usage.cache_write_tokens, usage.reasoning_tokens) == (40, 10, 20)
+    assert usage.input_tokens == 100
+
+
+def test_counts_of_what_anthropic_caches_by_time_are_summed(traced):
+    details = {"cache_creation": 0, "ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 5, "cache_read": 3}
+    usage = used(traced, {"input_tokens": 30, "output_tokens": 1, "total_tokens": 31, "input_token_details": details})
+
+    assert (usage.cache_write_tokens, usage.cache_read_tokens, usage.input_tokens) == (15, 3, 30)
+
+
 def test_usage_that_a_provider_gives_as_it_likes_is_read(traced):
     usage = used(traced, None, token_usage={"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7})
 

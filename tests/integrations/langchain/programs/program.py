@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from textwrap import dedent
 from typing import Any
@@ -52,7 +53,7 @@ class Program:
         except Exception as error:
             result = _described(error)
         requests = [f"{one.method} {one.path} {one.query} {one.headers} {one.content!r}" for one in server.requests]
-        return Outcome(_numbered(repr(result)), sorted(requests) if self.is_parallel else requests)
+        return Outcome(numbered(repr(result)), sorted(requests) if self.is_parallel else requests)
 
 
 def _described(error: BaseException | None) -> Any:
@@ -61,7 +62,7 @@ def _described(error: BaseException | None) -> Any:
     return type(error), str(error), _described(error.__cause__), _described(error.__context__)
 
 
-def _numbered(text: str) -> str:
+def numbered(text: str) -> str:
     """Replace what is made up anew in each run by its number, in the order of appearance."""
     known: dict[str, str] = {}
     return _MADE_UP.sub(lambda found: known.setdefault(found.group(), f"#{len(known)}"), text)
@@ -75,11 +76,36 @@ def gives(traces: str, *, is_parallel: bool = False, needs: tuple[str, ...] = ()
 
     def note(run: Any) -> Any:
         if all(map(is_installed, needs)):
-            text = dedent(traces).strip()
+            text = as_installed(traces)
             PROGRAMS[run.__name__] = Program(run, sorted_by_text(text) if is_parallel else text, is_parallel)
         return run
 
     return note
+
+
+def as_installed(forest: str) -> str:
+    """Return a forest as the installed langchain-openai gives it.
+
+    Older ones raise the SDK's own errors, and have no step that looks for a refusal.
+    """
+    lines = dedent(forest).strip().split("\n")
+    if not _HAS_OWN_ERRORS:
+        lines = [line.replace("ERROR OpenAITimeoutError", "ERROR APITimeoutError") for line in lines]
+        lines = [re.sub(r"ERROR OpenAI(\w+Error)", r"ERROR \1", line) for line in lines]
+    if not _CHECKS_REFUSALS:
+        lines = [line for line in lines if "_check_refusal" not in line]
+    return "\n".join(lines)
+
+
+def _of_langchain_openai(name: str) -> bool:
+    try:
+        return hasattr(import_module("langchain_openai.chat_models.base"), name)
+    except ImportError:
+        return False
+
+
+_HAS_OWN_ERRORS = _of_langchain_openai("OpenAIRateLimitError")
+_CHECKS_REFUSALS = _of_langchain_openai("_check_refusal")
 
 
 def is_installed(needed: str) -> bool:
