@@ -5,6 +5,7 @@ All of it runs on the traced call, so it reads attributes and nothing else: no `
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -51,7 +52,8 @@ def _blocks(blocks: Any) -> dict[str, Any]:
 
 def _part(block: Any) -> dict[str, Any]:
     kept = {name: item for name, item in vars(block).items() if item is not None and name != "block_type"}
-    return {"type": block.block_type, **kept}
+    places = {name: str(kept[name]) for name in ("url", "path") if name in kept}
+    return {"type": block.block_type, **kept, **places}
 
 
 def _take_more(pictured: dict[str, Any], more: dict[str, Any]) -> None:
@@ -131,6 +133,17 @@ def event_fields(value: Any) -> dict[str, Any]:
     """Return the fields of an event of a workflow, declared or not, and the result of one that ends a run."""
     fields = {**value.__dict__, **value._data, "result": getattr(value, "_result", None)}
     return {name: item for name, item in fields.items() if item is not None}
+
+
+def events_in(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the events among a step's arguments; the others are its context and its resources."""
+    return {name: value for name, value in arguments.items() if _is_event(value)}
+
+
+def _is_event(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and _is_event(value[0])
+    return hasattr(type(value), "custom_model_dump") and hasattr(value, "_data")
 
 
 def tool_output(value: Any) -> Any:

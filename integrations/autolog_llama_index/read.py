@@ -12,7 +12,7 @@ from autolog import Span, Status, StatusCode, capture, semconv
 from autolog.guard import attempt
 from autolog.redact import redact_keys
 from autolog_llama_index import models
-from autolog_llama_index.pictures import document, event_fields, field, sources, tool_output
+from autolog_llama_index.pictures import document, event_fields, events_in, field, sources, tool_output
 from autolog_llama_index.step import Step
 
 Begin = Callable[[Step, BoundArguments], None]
@@ -272,19 +272,8 @@ TOOL_CALL = Reading(_begin_tool_call, _finish_tool_call)
 # --- workflows and agents ----------------------------------------------------------------------------
 
 
-def _events(bound: BoundArguments) -> dict[str, Any]:
-    """Return the events among a step's arguments; the others are its context and its resources."""
-    return {name: value for name, value in bound.arguments.items() if _is_event(value)}
-
-
-def _is_event(value: Any) -> bool:
-    if isinstance(value, list):
-        return bool(value) and _is_event(value[0])
-    return hasattr(type(value), "custom_model_dump") and hasattr(value, "_data")
-
-
 def _begin_step(step: Step, bound: BoundArguments) -> None:
-    events = _events(bound)
+    events = events_in(bound.arguments)
     step.span.set_inputs(next(iter(events.values())) if len(events) == 1 else events)
 
 

@@ -192,6 +192,9 @@ class Recorder:
         if isinstance(error, GeneratorExit):
             step.span.set_status(Status.CANCELLED)
         else:
+            if step.kind is kinds.WRITER and step.parent is not None:
+                # What it reads, and fails at, belongs to the chat around it.
+                step.span._failed_below = step.parent.span._failed_below
             step.span.record_failure(error)
         if step.parent is not None:
             step.parent.failed = step.span

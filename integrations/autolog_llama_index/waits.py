@@ -7,6 +7,7 @@ from typing import Any
 
 from autolog import semconv
 from autolog.instrumentation import Call, Observer
+from autolog_llama_index.pictures import events_in
 from autolog_llama_index.step import Step
 
 
@@ -40,7 +41,7 @@ def _note(step: Step, error: Any) -> None:
 
 def resume(step: Step, run: Step, bound: BoundArguments) -> None:
     """Link a step that is run again, for the event that it was run for, to the span that waited."""
-    step.event = bound.arguments.get("ev", next(iter(bound.arguments.values()), None))
+    step.event = next(iter(events_in(bound.arguments).values()), None)
     for waited in run.waiting or ():
         event, span = waited
         if event is step.event and span.name == step.span.name:
