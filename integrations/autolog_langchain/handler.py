@@ -12,6 +12,7 @@ from langchain_core.callbacks.base import BaseCallbackHandler
 from langchain_core.tracers import context as tracers_context
 
 from autolog import Span, SpanType, Status, StatusCode, capture, semconv
+from autolog.context import deeper
 from autolog.guard import guarded
 from autolog.ids import now_ns
 from autolog.model.span import NO_SPAN
@@ -19,7 +20,7 @@ from autolog.redact import without_credentials
 from autolog.tracer import Tracer
 from autolog_langchain import graph, read
 from autolog_langchain.retrieval import shown
-from autolog_langchain.runs import Run, enter_model, enter_retriever, runs
+from autolog_langchain.runs import Run, enter_model, enter_retriever, running_model, runs
 from autolog_langchain.session import session_of, user_of
 
 _snapshot = capture.snapshot
@@ -96,11 +97,16 @@ class Handler(BaseCallbackHandler):
         parent_run_id: UUID | None,
         tags: Sequence[str] | None,
         metadata: Metadata,
+        *,
+        is_one_of_many: bool = False,
     ) -> Run | None:
         if self._tracer is None:
             return None
         parent = runs.known(parent_run_id)
-        span = self._tracer.start_step(name, span_type, parent=None if parent is None else parent.span)
+        above = None if parent is None else parent.span
+        # A model that is made of others, of which LangChain knows nothing; but not the one that was asked just before.
+        model = None if is_one_of_many else running_model()
+        span = self._tracer.start_step(name, span_type, parent=above if model is None else deeper(above, model))
         if span is NO_SPAN:
             return None
         run = Run(span, parent)
@@ -169,7 +175,13 @@ class Handler(BaseCallbackHandler):
         with guarded:
             asked = capture.snapshot({"messages": messages[0] if messages else []})
             run = self._begin(
-                name or _name(serialized), SpanType.CHAT_MODEL, run_id, parent_run_id, tags, metadata or _NOTHING
+                name or _name(serialized),
+                SpanType.CHAT_MODEL,
+                run_id,
+                parent_run_id,
+                tags,
+                metadata or _NOTHING,
+                is_one_of_many=batch_size > 1,
             )
             if run is not None:
                 self._begin_model(run, asked, "chat", metadata, kwargs)
@@ -190,7 +202,13 @@ class Handler(BaseCallbackHandler):
     ) -> None:
         with guarded:
             run = self._begin(
-                name or _name(serialized), SpanType.LLM, run_id, parent_run_id, tags, metadata or _NOTHING
+                name or _name(serialized),
+                SpanType.LLM,
+                run_id,
+                parent_run_id,
+                tags,
+                metadata or _NOTHING,
+                is_one_of_many=kwargs.get("batch_size", 1) > 1,
             )
             if run is not None:
                 asked = {"prompt": prompts[0] if len(prompts) == 1 else list(prompts)}

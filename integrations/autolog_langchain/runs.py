@@ -9,7 +9,8 @@ from typing import Any
 from uuid import UUID
 from weakref import ref
 
-from autolog import Span
+from autolog import Span, Status, semconv
+from autolog.guard import guarded
 
 
 class Run:
@@ -30,13 +31,24 @@ class Run:
         self.span = span
         self.parent = parent
 
+    def abandon(self) -> None:
+        """End the span of a run of whose end nobody can tell any more."""
+        with guarded:
+            if self.span.end_time_ns is None:
+                self.span.set_attribute(semconv.ABANDONED, True)
+                self.span.set_status(Status.CANCELLED)
+                self.span.end()
+
 
 class Runs:
-    """All runs of the process. An ended one is known for as long as somebody holds its id, for what it left behind."""
+    """All runs of the process, for as long as somebody holds their ids.
+
+    Until then one that goes on may end, and one that ended may be the parent of work that it left behind.
+    """
 
     def __init__(self) -> None:
         # By the number in an id: hashing the id itself takes a call of a Python function.
-        self._open: dict[int, Run] = {}
+        self._open: dict[int, tuple[ref[UUID], Run]] = {}
         self._ended: dict[int, tuple[ref[UUID], Run]] = {}
 
     def __len__(self) -> int:
@@ -44,33 +56,41 @@ class Runs:
 
     def begin(self, run_id: UUID, run: Run) -> None:
         """Note a run that started."""
-        self._open[run_id.int] = run
+        number = run_id.int
+        self._open[number] = ref(run_id, partial(self._forget, number)), run
 
     def get(self, run_id: UUID | None) -> Run | None:
         """Return a run that is going on."""
-        return None if run_id is None else self._open.get(run_id.int)
+        if run_id is None:
+            return None
+        found = self._open.get(run_id.int)
+        return None if found is None else found[1]
 
     def known(self, run_id: UUID | None) -> Run | None:
         """Return a run that is going on, or was and may have left work behind."""
         if run_id is None:
             return None
         number = run_id.int
-        run = self._open.get(number)
-        if run is None:
-            ended = self._ended.get(number)
-            run = None if ended is None else ended[1]
-        return run
+        found = self._open.get(number) or self._ended.get(number)
+        return None if found is None else found[1]
 
     def end(self, run_id: UUID) -> Run | None:
         """Return a run that ends now; `None` for one that is not known, or ended already."""
         number = run_id.int
-        run = self._open.pop(number, None)
-        if run is not None:
-            if run.batch is not None:
-                run.batch = None  # which holds ids, its own among them
-            # `pop` is called with the dead reference, and takes it for what to return where there is nothing.
-            self._ended[number] = ref(run_id, partial(self._ended.pop, number)), run
+        found = self._open.pop(number, None)
+        if found is None:
+            return None
+        self._ended[number] = found
+        run = found[1]
+        if run.batch is not None:
+            run.batch = None  # which holds ids, its own among them
         return run
+
+    def _forget(self, number: int, _: object) -> None:
+        self._ended.pop(number, None)
+        left = self._open.pop(number, None)
+        if left is not None:
+            left[1].abandon()  # LangChain tells of no end where an event loop stops in the middle of a stream
 
 
 runs = Runs()
