@@ -450,6 +450,161 @@ def lambda_that_returns_a_runnable(server):
     return RunnableLambda(lambda question: inner, name="outer").invoke("Hello")
 
 
+@gives(
+    """
+    OK 33>21
+    CHAIN outer
+      CHAIN RunnableSequence
+        PROMPT ChatPromptTemplate
+        CHAT_MODEL ChatOpenAI 11>7
+          CHAT_MODEL chat gpt-4o 11>7 (duplicate)
+        PARSER StrOutputParser
+      UNKNOWN mine
+        CHAT_MODEL chat gpt-4o 11>7
+      UNKNOWN mine
+        CHAT_MODEL chat gpt-4o 11>7
+    """,
+    needs=OPENAI,
+)
+def stream_read_and_left_in_a_lambda(server):
+    def outer(question):
+        found = []
+        for piece in sequence(server).stream(ASKED):
+            with start_span("mine"):
+                ask(server)
+            found.append(piece)
+            if len(found) == 2:
+                return found
+        return None
+
+    return RunnableLambda(outer).invoke("Hello")
+
+
+@gives(
+    """
+    OK 22>14
+    CHAIN outer
+      CHAIN RunnableSequence CANCELLED
+        PROMPT ChatPromptTemplate
+        CHAT_MODEL ChatOpenAI CANCELLED
+          CHAT_MODEL chat gpt-4o (duplicate)
+        PARSER StrOutputParser CANCELLED
+      UNKNOWN mine
+        CHAT_MODEL chat gpt-4o 11>7
+      UNKNOWN mine
+        CHAT_MODEL chat gpt-4o 11>7
+    """,
+    needs=OPENAI,
+)
+async def stream_read_and_left_in_an_async_lambda(server):
+    async def outer(question):
+        found = []
+        async for piece in sequence(server).astream(ASKED):
+            with start_span("mine"):
+                await ask_async(server)
+            found.append(piece)
+            if len(found) == 2:
+                return found
+        return None
+
+    return await RunnableLambda(outer).ainvoke("Hello")
+
+
+@gives(
+    """
+    OK 22>14
+    CHAIN speak
+      UNKNOWN mine
+        CHAT_MODEL ChatOpenAI 11>7
+          CHAT_MODEL chat gpt-4o 11>7 (duplicate)
+        CHAT_MODEL chat gpt-4o 11>7
+
+    OK
+    UNKNOWN word
+    """,
+    needs=OPENAI,
+)
+def span_that_stays_open_while_a_generator_gives(server):
+    def speak(pieces):
+        for _ in pieces:
+            with start_span("mine"):
+                yield from (chunk.content for chunk in chat(server).stream("Hello"))
+                ask(server)
+
+    server.script(says("one"))
+    found = []
+    for piece in RunnableGenerator(speak).stream("Hello"):
+        found.append(piece)
+        if piece:
+            with start_span("word"):
+                pass
+    return found
+
+
+@gives(
+    """
+    OK
+    UNKNOWN request
+      CHAIN RunnableSequence CANCELLED
+        PROMPT ChatPromptTemplate
+        CHAT_MODEL ChatOpenAI CANCELLED
+          CHAT_MODEL chat gpt-4o (duplicate)
+        PARSER StrOutputParser CANCELLED
+      UNKNOWN afterwards
+    """,
+    needs=OPENAI,
+)
+async def events_of_a_sequence_that_are_left(server):
+    with start_span("request"):
+        async for event in sequence(server).astream_events(ASKED, version="v2"):
+            if event["event"] == "on_chat_model_stream":
+                break
+        with start_span("afterwards"):
+            pass
+
+
+@gives(
+    """
+    OK 11>7
+    TOOL look
+      CHAIN RunnableSequence
+        PROMPT ChatPromptTemplate
+        CHAT_MODEL ChatOpenAI 11>7
+          CHAT_MODEL chat gpt-4o 11>7 (duplicate)
+        PARSER StrOutputParser
+    """,
+    needs=OPENAI,
+)
+def event_loop_of_its_own_in_a_tool(server):
+    @tool
+    def look(question: str) -> str:
+        """Look."""
+        return asyncio.run(sequence(server).ainvoke(ASKED))
+
+    return look.invoke({"question": "Hello"})
+
+
+@gives(
+    """
+    OK 11>7
+    CHAIN outer
+      CHAIN RunnableSequence
+        PROMPT ChatPromptTemplate
+        CHAT_MODEL ChatOpenAI 11>7
+          CHAT_MODEL chat gpt-4o 11>7 (duplicate)
+        PARSER StrOutputParser
+    """,
+    needs=OPENAI,
+)
+def plain_thread_that_is_given_the_configuration(server):
+    def outer(question, config):
+        thread = threading.Thread(target=sequence(server).invoke, args=(ASKED, config))
+        thread.start()
+        thread.join()
+
+    return RunnableLambda(outer).invoke("Hello")
+
+
 # --- threads -----------------------------------------------------------------------------------------------------
 
 THREADED = """

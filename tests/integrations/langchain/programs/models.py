@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from langchain_core.caches import InMemoryCache
-from langchain_core.language_models import FakeListLLM
+from langchain_core.language_models import BaseChatModel, FakeListLLM
 from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from pydantic import BaseModel
 
@@ -558,3 +560,55 @@ async def model_whose_task_is_cancelled(server):
     await server.gate.reached.wait()
     task.cancel()
     return await asyncio.gather(task, return_exceptions=True)
+
+
+# --- models made of models ---------------------------------------------------------------------------------------
+
+
+class Careful(BaseChatModel):
+    """Asks another model, after some work of its own."""
+
+    under: Any = None
+
+    @property
+    def _llm_type(self) -> str:
+        return "careful"
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        with start_span("mine"):
+            pass
+        return ChatResult(generations=[ChatGeneration(message=self.under.invoke(messages))])
+
+    async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
+        with start_span("mine"):
+            pass
+        return ChatResult(generations=[ChatGeneration(message=await self.under.ainvoke(messages))])
+
+
+CAREFUL = """
+    OK 11>7
+    CHAT_MODEL Careful 11>7
+      UNKNOWN mine
+      CHAT_MODEL ChatOpenAI 11>7
+        CHAT_MODEL chat gpt-4o 11>7 (duplicate)
+"""
+
+
+@gives(CAREFUL, needs=OPENAI)
+def model_made_of_a_model(server):
+    return Careful(under=chat(server)).invoke("Hello")
+
+
+@gives(CAREFUL, needs=OPENAI)
+async def model_made_of_a_model_awaited(server):
+    return await Careful(under=chat(server)).ainvoke("Hello")
+
+
+@gives(f"{CAREFUL}{CAREFUL}", needs=OPENAI)
+def model_made_of_a_model_with_two_prompts(server):
+    return Careful(under=chat(server)).generate([[HumanMessage("Hello")], [HumanMessage("Bye")]]).generations
+
+
+@gives(f"{CAREFUL}{CAREFUL}", is_parallel=True, needs=OPENAI)
+async def model_made_of_a_model_with_two_prompts_awaited(server):
+    return (await Careful(under=chat(server)).agenerate([[HumanMessage("Hello")], [HumanMessage("Bye")]])).generations
