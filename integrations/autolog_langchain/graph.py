@@ -21,6 +21,8 @@ _NODE: Mapping[str, str] = {
     "langgraph_path": "langgraph.path",
     "langgraph_checkpoint_ns": "langgraph.checkpoint_ns",
 }
+# Of a graph whose nodes have not told yet that it is an agent.
+_GRAPHS = (SpanType.CHAIN, SpanType.WORKFLOW)
 _AGENT = "langchain_create_agent"
 # Where the model is called in the agents that LangChain and LangGraph make.
 _AGENT_NODES = frozenset({"agent", "model"})
@@ -48,7 +50,7 @@ def begin_node(run: Run, name: str, metadata: Metadata) -> None:
         run.span.set_attribute(attribute, metadata.get(key))
     enter_node(run)
     graph = None if run.parent is None else run.parent.span
-    if graph is not None and graph.span_type is SpanType.CHAIN and not _is_call(metadata):
+    if graph is not None and graph.span_type in _GRAPHS and not _is_call(metadata):
         is_agent = metadata.get("ls_integration") == _AGENT or name in _AGENT_NODES
         graph.set_span_type(SpanType.AGENT if is_agent else SpanType.WORKFLOW)
         if is_agent:

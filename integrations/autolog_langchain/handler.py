@@ -336,7 +336,10 @@ class Handler(BaseCallbackHandler):
                 return
             span = run.span
             span.set_outputs(output)
-            if getattr(output, "status", None) == "error" and hasattr(output, "tool_call_id"):
+            call_id = getattr(output, "tool_call_id", None)
+            if isinstance(call_id, str):
+                span.set_attribute(semconv.TOOL_CALL_ID, call_id)  # which old versions don't tell at the start
+            if call_id is not None and getattr(output, "status", None) == "error":
                 # The tool failed, and its message to the model says so.
                 span.set_attribute(semconv.ERROR_TYPE, "ToolError")
                 span.set_status(Status(StatusCode.ERROR, read.error_text(output.content)))
