@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import openai._base_client
 import pytest
 
 from tests.fakes.openai_server import FakeOpenAI
+
+with warnings.catch_warnings(), suppress(ImportError):
+    # langgraph 1.0 warns of itself where it is imported for the first time.
+    warnings.simplefilter("ignore")
+    import langgraph.prebuilt  # noqa: F401
 
 WARNINGS = (
     # Of langchain-core 1.6 and later: what it wants replaced is tested as long as it is there.

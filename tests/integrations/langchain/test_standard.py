@@ -39,8 +39,6 @@ pytestmark = [
         "ignore:Received a Pydantic BaseModel V1 schema",
         # Of the SDK, which serialises its own parsed answers.
         "ignore:Pydantic serializer warnings",
-        # Of pytest, where the standard tests use it in an old way.
-        "ignore::pytest.PytestRemovedIn10Warning",
     ),
 ]
 

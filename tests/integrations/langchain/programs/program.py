@@ -41,7 +41,8 @@ class Program:
 
     def gave(self, client: Any) -> str:
         """Return what was traced, comparable with the `forest`."""
-        return sorted_by_text(forest(client)) if self.is_parallel else forest(client)
+        text = without_edges(forest(client))
+        return sorted_by_text(text) if self.is_parallel else text
 
     def play(self) -> Outcome:
         """Run it to its end, by itself."""
@@ -90,11 +91,35 @@ def as_installed(forest: str) -> str:
     """
     lines = dedent(forest).strip().split("\n")
     if not _HAS_OWN_ERRORS:
-        lines = [line.replace("ERROR OpenAITimeoutError", "ERROR APITimeoutError") for line in lines]
-        lines = [re.sub(r"ERROR OpenAI(\w+Error)", r"ERROR \1", line) for line in lines]
+        lines = [re.sub(r"ERROR OpenAI(\w+)", lambda found: f"ERROR {_OF_THE_SDK[found[1]]}", line) for line in lines]
     if not _CHECKS_REFUSALS:
         lines = [line for line in lines if "_check_refusal" not in line]
     return "\n".join(lines)
+
+
+_OF_THE_SDK = {
+    "AuthenticationError": "AuthenticationError",
+    "InvalidRequestError": "BadRequestError",
+    "RateLimitError": "RateLimitError",
+    "TimeoutError": "APITimeoutError",
+}
+
+
+def without_edges(forest: str) -> str:
+    """Return a forest without the steps between the nodes of LangChain's agents, which its first version shows."""
+    return forest if _HIDES_EDGES else _EDGE.sub("", forest)
+
+
+def _hides_edges() -> bool:
+    try:
+        source = inspect.getsource(import_module("langchain.agents.factory"))
+    except ImportError:
+        return True
+    return re.search(r"RunnableCallable\(\s*_make_model_to_tools_edge", source) is not None
+
+
+_EDGE = re.compile(r"\n +CHAIN \w+_to_\w+")
+_HIDES_EDGES = _hides_edges()
 
 
 def _of_langchain_openai(name: str) -> bool:
