@@ -248,7 +248,7 @@ class Handler(BaseCallbackHandler):
             if run is None:
                 return
             span = run.span
-            span.set_inputs(input_str if inputs is None else inputs)
+            span.set_inputs(input_str if inputs is None else _of_the_model(inputs))
             span.set_attribute(semconv.OPERATION, "execute_tool")
             span.set_attribute(semconv.TOOL_NAME, name)
             span.set_attribute(semconv.TOOL_CALL_ID, tool_call_id)
@@ -381,6 +381,13 @@ def _name(serialized: Any) -> str:
         parts = serialized.get("id")
         name = parts[-1] if parts else "run"
     return str(name)
+
+
+def _of_the_model(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a tool is given by the model, without what old versions add for themselves: all that there is."""
+    if "runtime" not in inputs:
+        return inputs
+    return {name: value for name, value in inputs.items() if type(value).__name__ != "ToolRuntime"}
 
 
 # What LangChain and LangGraph add for themselves; what they say of a run is on its span under names of its own.
