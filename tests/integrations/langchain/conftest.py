@@ -23,6 +23,8 @@ WARNINGS = (
     "ignore:The class `InMemoryChatMessageHistory` was deprecated",
     # Of langchain-openai, where two usages are added up and one has a detail that is `None`.
     "ignore:Unexpected type for token usage",
+    # Of pydantic, where langchain-openai serialises an answer that the SDK has parsed.
+    "ignore:Pydantic serializer warnings",
 )
 
 

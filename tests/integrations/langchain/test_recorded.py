@@ -15,11 +15,6 @@ from cassettes.scenarios import play, scenarios_of
 from tests.integrations.langchain.programs.program import as_installed, numbered, without_edges
 from tests.trees import forest, sorted_by_text
 
-pytestmark = pytest.mark.filterwarnings(
-    # Of the SDK, which serialises its own parsed answers.
-    "ignore:Pydantic serializer warnings",
-)
-
 SCENARIOS = scenarios_of("langchain")
 NAMES = [name for name, scenario in SCENARIOS.items() if scenario.is_supported]
 TREES = {

@@ -243,12 +243,12 @@ def agent_of(conversation: tuple[corpus.Exchange, ...], server: Server) -> Any:
     by_id = {}
     for message in last.body["messages"]:
         for called in message.get("tool_calls") or ():
-            by_id[called["id"]] = called["function"]["name"]
+            by_id[called["id"]] = called["function"]["name"], _same(called["function"]["arguments"])
         if message["role"] == "tool":
             said[by_id[message["tool_call_id"]]].append(text_of(message.get("content")))
 
     def saying(name: str) -> Any:
-        return lambda **arguments: said[name].pop(0)
+        return lambda **arguments: said[name, _same(arguments)][0]  # tools run side by side, in any order
 
     tools = [
         StructuredTool.from_function(
@@ -260,6 +260,10 @@ def agent_of(conversation: tuple[corpus.Exchange, ...], server: Server) -> Any:
         for tool in first.body["tools"]
     ]
     return create_agent(model_of(first, server, disable_streaming=not first.body.get("stream")), tools, name="agent")
+
+
+def _same(arguments: Any) -> str:
+    return json.dumps(json.loads(arguments) if isinstance(arguments, str) else arguments, sort_keys=True)
 
 
 def run_agent(conversation: tuple[corpus.Exchange, ...], is_async: bool) -> tuple[str, list[Any]]:

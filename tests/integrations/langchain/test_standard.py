@@ -37,8 +37,6 @@ pytestmark = [
         "ignore:.*beta",
         "ignore:.*[Dd]eprecated",
         "ignore:Received a Pydantic BaseModel V1 schema",
-        # Of the SDK, which serialises its own parsed answers.
-        "ignore:Pydantic serializer warnings",
     ),
 ]
 
