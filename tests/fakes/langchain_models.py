@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -18,9 +19,11 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from tests.fakes import openai_answers as answers
-from tests.fakes.openai_server import API_KEY, Answer, FakeOpenAI, Received, httpx, json_answer, stream_answer
-from tests.fakes.openai_server import _AsyncTransport as AsyncTransport
-from tests.fakes.openai_server import _Transport as Transport
+
+with suppress(ImportError):  # without openai there is no server, and what needs it is skipped
+    from tests.fakes.openai_server import API_KEY, Answer, FakeOpenAI, Received, httpx, json_answer, stream_answer
+    from tests.fakes.openai_server import _AsyncTransport as AsyncTransport
+    from tests.fakes.openai_server import _Transport as Transport
 
 
 def transports(server: FakeOpenAI) -> dict[str, Any]:
