@@ -21,6 +21,9 @@ WARNINGS = (
     "ignore:The class `InMemoryChatMessageHistory` was deprecated",
     # Of langchain-openai, where two usages are added up and one has a detail that is `None`.
     "ignore:Unexpected type for token usage",
+    # Of LangSmith, which makes the runs that LangChain collects: about ids of the program's own, and how old versions copy.
+    "ignore:LangSmith now uses UUID v7",
+    "ignore:The `copy` method is deprecated",
     # Of pydantic, where langchain-openai serialises an answer that the SDK has parsed.
     "ignore:Pydantic serializer warnings",
 )

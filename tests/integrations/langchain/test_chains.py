@@ -90,7 +90,6 @@ def test_the_user_is_told_unless_the_program_does_not_want_it(client):
     assert [trace.info.user for trace in traces(client)] == ["ann", None]
 
 
-@pytest.mark.filterwarnings("ignore:LangSmith now uses UUID v7")
 def test_a_run_id_of_the_programs_own_is_kept_by_langchain(traced):
     from uuid import UUID
 
