@@ -319,3 +319,24 @@ def test_messages_in_a_state_are_pictured_alike(traced):
         {"role": "user", "content": "Hello", "id": "1"},
         {"role": "assistant", "content": "Hi", "id": "2"},
     ]
+
+
+@pytest.mark.filterwarnings("ignore:.*beta", "ignore:.*experimental")
+def test_events_of_the_third_version_of_a_graph_are_the_same(client):
+    from autolog import autolog
+
+    if (
+        "control"
+        not in StateGraph(graphs.State).add_node("a", len).add_edge(START, "a").compile().stream.__kwdefaults__
+    ):
+        pytest.skip("no stream_events")
+
+    def read():
+        stream = graphs.line("first", "second").stream_events(graphs.START_STATE, version="v3")
+        return [event["method"] for event in stream]
+
+    untraced = read()
+    autolog()
+
+    assert read() == untraced
+    assert forest(client) == "OK\nWORKFLOW LangGraph\n  TASK first\n  TASK second"

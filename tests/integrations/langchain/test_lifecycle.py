@@ -19,7 +19,6 @@ from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tracers import context as tracers_context
 from langchain_core.tracers.context import collect_runs
-from langchain_core.tracers.langchain import LangChainTracer
 from langchain_core.vectorstores import InMemoryVectorStore
 
 import autolog
@@ -228,15 +227,12 @@ def test_langsmith_records_beside_it(client, is_first):
 
 
 def test_a_run_whose_parent_only_langsmith_knows_is_a_root(traced):
-    from langsmith import traceable
+    from langsmith.run_helpers import tracing_context
+    from langsmith.run_trees import RunTree
 
-    tracer = LangChainTracer(client=FakeLangSmith())
-
-    @traceable(enabled=False)
-    def outer():
-        return CHAIN.invoke(1, {"callbacks": [tracer]})
-
-    outer()
+    parent = RunTree(name="outer", client=None)
+    with tracing_context(parent=parent, enabled=False):
+        assert CHAIN.invoke(1) == 1
 
     assert forest(traced) == DRAWN
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from langchain_core.caches import InMemoryCache
+from langchain_core.globals import set_llm_cache
 from langchain_core.language_models import BaseChatModel, FakeListLLM
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
@@ -173,6 +174,35 @@ async def generate_whose_second_prompt_fails_awaited(server):
     model = Parrot(says=[answer, ValueError("no"), answer])
     with pytest.raises(ValueError, match="no"):
         await model.agenerate([[HumanMessage("1")], [HumanMessage("2")], [HumanMessage("3")]])
+
+
+GATHERED = """
+    OK 33>21
+    UNKNOWN request
+      CHAT_MODEL ChatOpenAI 11>7
+        CHAT_MODEL chat gpt-4o 11>7 (duplicate)
+      CHAT_MODEL ChatOpenAI 11>7
+        CHAT_MODEL chat gpt-4o 11>7 (duplicate)
+      CHAT_MODEL ChatOpenAI 11>7
+        CHAT_MODEL chat gpt-4o 11>7 (duplicate)
+"""
+
+
+@gives(GATHERED, is_parallel=True, needs=OPENAI)
+async def models_gathered(server):
+    with start_span("request"):
+        return await asyncio.gather(*[chat(server).ainvoke("Hello") for _ in range(3)])
+
+
+@gives(GATHERED, is_parallel=True, needs=OPENAI)
+async def models_in_a_task_group(server):
+    if not hasattr(asyncio, "TaskGroup"):
+        return await models_gathered(server)
+    with start_span("request"):
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(chat(server).ainvoke("Hello"))
+    return None
 
 
 # --- what comes after, and in between ------------------------------------------------------------------------
@@ -507,6 +537,44 @@ def tool_call_that_is_no_json(server):
 )
 def model_whose_answer_is_cached(server):
     model = chat(server, cache=InMemoryCache())
+    return [model.invoke("Hello"), model.invoke("Hello")]
+
+
+@gives(
+    """
+    OK 11>7
+    CHAT_MODEL ChatOpenAI 11>7
+      CHAT_MODEL chat gpt-4o 11>7 (duplicate)
+
+    OK
+    CHAT_MODEL ChatOpenAI
+
+    OK
+    CHAT_MODEL ChatOpenAI
+    """,
+    needs=OPENAI,
+)
+async def model_whose_answer_is_in_the_cache_of_all(server):
+    set_llm_cache(InMemoryCache())
+    try:
+        model = chat(server)
+        return [await model.ainvoke("Hello"), model.invoke("Hello"), list(model.batch(["Hello"]))]
+    finally:
+        set_llm_cache(None)
+
+
+@gives(
+    """
+    OK 2>3
+    LLM OpenAI 2>3
+      LLM text_completion gpt-3.5-turbo-instruct 2>3 (duplicate)
+    """,
+    needs=OPENAI,
+)
+def completion_that_is_cached(server):
+    """LangChain begins no run where its cache answers."""
+    model = completion(server)
+    model.cache = InMemoryCache()
     return [model.invoke("Hello"), model.invoke("Hello")]
 
 
