@@ -48,51 +48,57 @@ class Runs:
 
     def __init__(self) -> None:
         # By the number in an id: hashing the id itself takes a call of a Python function.
-        self._open: dict[int, tuple[ref[UUID], Run]] = {}
-        self._ended: dict[int, tuple[ref[UUID], Run]] = {}
+        self._open: dict[Any, tuple[ref[UUID] | None, Run]] = {}
+        self._ended: dict[Any, tuple[ref[UUID] | None, Run]] = {}
 
     def __len__(self) -> int:
         return len(self._open)
 
     def begin(self, run_id: UUID, run: Run) -> None:
         """Note a run that started."""
-        number = run_id.int
-        self._open[number] = ref(run_id, partial(self._forget, number)), run
+        number = getattr(run_id, "int", run_id)  # which a program may give, as text too
+        try:
+            self._open[number] = ref(run_id, partial(self._forget, number)), run
+        except TypeError:
+            self._open[number] = None, run
 
     def get(self, run_id: UUID | None) -> Run | None:
         """Return a run that is going on."""
-        if run_id is None:
-            return None
-        found = self._open.get(run_id.int)
+        found = self._open.get(getattr(run_id, "int", run_id))
         return None if found is None else found[1]
 
     def known(self, run_id: UUID | None) -> Run | None:
         """Return a run that is going on, or was and may have left work behind."""
         if run_id is None:
             return None
-        number = run_id.int
+        number = getattr(run_id, "int", run_id)
         found = self._open.get(number) or self._ended.get(number)
         return None if found is None else found[1]
 
     def end(self, run_id: UUID) -> Run | None:
         """Return a run that ends now; `None` for one that is not known, or ended already."""
-        number = run_id.int
+        number = getattr(run_id, "int", run_id)
         found = self._open.pop(number, None)
         if found is None:
             return None
-        self._ended[number] = found
+        if found[0] is not None:
+            self._ended[number] = found
         run = found[1]
         if run.batch is not None:
             run.batch = None  # which holds ids, its own among them
         return run
 
-    def _forget(self, number: int, _: object) -> None:
-        self._ended.pop(number, None)
-        left = self._open.pop(number, None)
-        if left is not None:
+    def _forget(self, number: Any, reference: ref[UUID]) -> None:
+        # Another run may have an equal id.
+        if self._ended.get(number, _NOBODY)[0] is reference:
+            del self._ended[number]
+        left = self._open.get(number, _NOBODY)
+        if left[0] is reference:
+            del self._open[number]
             left[1].abandon()  # LangChain tells of no end where an event loop stops in the middle of a stream
 
 
+_NOBODY: Any = (None, None)
 runs = Runs()
 
 # Set when a model or a retriever starts, where its own code will run, and never reset: whoever reads them asks whether
