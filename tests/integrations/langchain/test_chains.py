@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 from langchain_core.callbacks import dispatch_custom_event
@@ -12,6 +13,7 @@ from langchain_core.tools import tool
 
 import autolog
 from autolog.testing import spans, traces
+from autolog_langchain.runs import runs
 from tests.fakes.langchain_models import Parrot
 from tests.integrations.langchain.programs import chains
 from tests.trees import every, forest, the
@@ -112,6 +114,32 @@ def test_a_run_id_that_is_used_again_is_another_run(traced):
     step.invoke(2, {"run_id": own})
 
     assert [(span.inputs, span.outputs) for span in every(traced, "step")] == [(1, 1), (2, 2)]
+
+
+def test_a_run_id_that_is_used_again_while_the_one_before_is_let_go_of_is_another_run(traced):
+    from uuid import UUID
+
+    held = [UUID(int=7)]
+
+    def let_go(x):
+        held.clear()
+        gc.collect()
+        return x
+
+    RunnableLambda(lambda x: x, name="first").invoke(1, {"run_id": held[0]})
+    RunnableLambda(let_go, name="second").invoke(2, {"run_id": UUID(int=7)})
+    gc.collect()
+
+    assert forest(traced) == "OK\nCHAIN first\n\nOK\nCHAIN second"
+    assert (len(runs), runs._ended) == (0, {})
+
+
+def test_a_run_id_may_be_text(traced):
+    chain = RunnableLambda(lambda x: x, name="one") | RunnableLambda(lambda x: x, name="two")
+
+    assert chain.invoke(1, {"run_id": "mine"}) == 1
+    assert forest(traced) == "OK\nCHAIN RunnableSequence\n  CHAIN one\n  CHAIN two"
+    assert (len(runs), runs._ended) == (0, {})
 
 
 def test_a_span_below_which_a_step_runs_late_is_still_its_parent(traced):
