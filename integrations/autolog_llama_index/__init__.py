@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from autolog.context import add_source, remove_source
+from autolog.context import add_source
 from autolog.errors import InvalidSetting
 from autolog.instrumentation import Integration
 from autolog.settings import from_environment
@@ -68,7 +68,6 @@ class LlamaIndex(Integration):
             from autolog_llama_index.recorder import recorder
 
             recorder.stop()
-            remove_source(recorder.running)
 
     def _share_options(self) -> None:
         from autolog_llama_index.recorder import recorder

@@ -202,6 +202,12 @@ def finish(step: Step, response: Any) -> Any:
     return answer
 
 
+def text_of(answer: Any) -> str | None:
+    """Return the words of an answer's picture."""
+    said = field(answer, "content", "text")
+    return said if isinstance(said, str) else None
+
+
 def _longest(text: str | None, asked: Asked) -> str | None:
     if not asked.deltas:
         return text

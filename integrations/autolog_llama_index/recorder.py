@@ -13,7 +13,8 @@ from llama_index_instrumentation.dispatcher import active_instrument_tags
 from llama_index_instrumentation.span import active_span_id
 
 from autolog import Span, Status, semconv
-from autolog.context import deeper
+from autolog.context import deeper, remove_source
+from autolog.guard import guarded
 from autolog.instrumentation import generators
 from autolog.model.span import NO_SPAN
 from autolog.tracer import Tracer
@@ -133,14 +134,16 @@ class Recorder:
             return
         generator = generator_of(result)
         if step.asked is None:
-            step.outputs = step.kind.reading.finish(step, None if result is generator else result)
+            with guarded:  # whatever fails, the span ends
+                step.outputs = step.kind.reading.finish(step, None if result is generator else result)
         if generator is not None:
             self._wait_for_stream(step, generator, result)
         elif _is_written_later(result):
             self._wait_for_writer(step, result)
         else:
-            if step.asked is not None:
-                step.outputs = models.finish(step, result)
+            with guarded:
+                if step.asked is not None:
+                    step.outputs = models.finish(step, result)
             self._end(step)
 
     def drop(self, id_: str, error: BaseException | None) -> None:
@@ -166,7 +169,7 @@ class Recorder:
             self._retire()
         return step
 
-    def _end(self, step: Step, error: BaseException | None = None, at: int | None = None) -> None:
+    def _end(self, step: Step, error: BaseException | None = None) -> None:
         span = step.span
         if error is not None:
             self._fail(step, error)
@@ -182,7 +185,7 @@ class Recorder:
             self._written(step.parent.shown, step.instance.response, error)
         # What is left behind in contexts needs the span only.
         step.instance = step.outputs = step.stream = step.parent = step.prompt = None
-        span.end(at)
+        span.end()
 
     def _fail(self, step: Step, error: BaseException | None) -> None:
         if error is None:
@@ -225,12 +228,14 @@ class Recorder:
         for step in stream.steps:
             if not self._arrived(step):
                 continue
-            if step.asked is not None:
-                step.outputs = models.finish(step, stream.answer)
-            elif isinstance(step.outputs, dict):
-                step.outputs["text"] = stream.whole()
-            else:
-                step.outputs = stream.whole() or None
+            with guarded:
+                if step.asked is not None:
+                    step.outputs = models.finish(step, stream.answer)
+                    stream.said = models.text_of(step.outputs)
+                elif isinstance(step.outputs, dict):
+                    step.outputs["text"] = stream.whole()
+                else:
+                    step.outputs = stream.whole() or None
             self._end(step, error)
 
     def _wait_for_writer(self, step: Step, response: Any) -> None:
@@ -266,6 +271,7 @@ class Recorder:
             from autolog_llama_index.handlers import remove_handlers
 
             remove_handlers()
+            remove_source(self.running)
 
     def finish_all(self) -> None:
         """End what returned and still waits for its output, with what there is of it."""

@@ -27,8 +27,8 @@ class Stream:
         self.steps: list[Step] = []
         self.answer: Any = None
         """Of a model: the last piece of its answer."""
-        self.said: Any = None
-        """What the model said whose answer this passes on."""
+        self.said: str | None = None
+        """What a model said, whose answer this is or passes on."""
         self.is_followed = False
         """Whether the generator is one of ours, which tells its end."""
         self._is_over = False

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from autolog.guard import guarded
+from autolog.instrumentation.registry import registry
 from tests.fakes.openai_server import FakeOpenAI
 
 WARNINGS = (
@@ -36,6 +37,13 @@ def _no_error_of_ours_unseen(_raise_own_errors, monkeypatch):
     monkeypatch.setattr(guarded, "reraise", False)
     yield
     assert guarded.errors == 0, "autolog failed inside itself; the log says where"
+
+
+@pytest.fixture(autouse=True)
+def _usual_options_afterwards():
+    yield
+    integration = registry._load("llama_index")
+    integration.configure(integration.defaults)
 
 
 @pytest.fixture

@@ -203,6 +203,16 @@ def test_a_prompt_and_its_variables_are_apart_from_the_text_that_they_make(trace
 
 
 @needs_openai
+@pytest.mark.parametrize("program", ["prediction_streamed", "prediction_streamed_async"])
+def test_tokens_that_are_passed_on_make_a_whole_text(traced, program):
+    play(program)
+    [trace] = traces(traced)
+
+    assert trace.root.outputs == answers.TEXT
+    assert trace.root.end_time_ns >= trace.spans[1].end_time_ns
+
+
+@needs_openai
 def test_the_prompt_of_a_query_engine_is_on_the_call_of_the_model(traced):
     play("query")
     span = named(traced, "OpenAI.chat")

@@ -12,8 +12,9 @@ from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, TextNode
 
 from autolog import start_span
+from tests.fakes.llama_index_models import HELLO, openai
 from tests.integrations.llama_index.programs.models import PROMPT
-from tests.integrations.llama_index.programs.program import gives
+from tests.integrations.llama_index.programs.program import OPENAI, gives
 
 dispatcher = get_dispatcher(__name__)
 
@@ -181,3 +182,111 @@ def own_function_that_fails(server):
         around()
     except ValueError as error:
         return str(error)
+
+
+# --- beside LangChain --------------------------------------------------------------------------------
+
+LANGCHAIN = ("langchain-core>=1", "langchain-openai", *OPENAI)
+
+
+def langchain_model(server):
+    from langchain_openai import ChatOpenAI
+
+    http_client = server.client()._client
+    return ChatOpenAI(model="gpt-4o", api_key="sk-fake-0123456789", http_client=http_client, max_retries=0)
+
+
+@gives(
+    """
+    OK 11>7
+    CHAIN ask
+      UNKNOWN inside
+        CHAT_MODEL OpenAI.chat 11>7
+          CHAT_MODEL chat gpt-4o 11>7 (duplicate)
+    """,
+    needs=LANGCHAIN,
+)
+def langchain_around_llama_index(server):
+    from langchain_core.runnables import RunnableLambda
+
+    def ask(text):
+        with start_span("inside"):
+            return str(openai(server).chat(HELLO)) + text
+
+    return RunnableLambda(ask, name="ask").invoke("!")
+
+
+@gives(
+    """
+    OK 11>7
+    CHAIN ask
+      CHAT_MODEL OpenAI.achat 11>7
+        CHAT_MODEL chat gpt-4o 11>7 (duplicate)
+    """,
+    needs=LANGCHAIN,
+)
+async def langchain_around_llama_index_async(server):
+    from langchain_core.runnables import RunnableLambda
+
+    async def ask(text):
+        return str(await openai(server).achat(HELLO)) + text
+
+    return await RunnableLambda(ask, name="ask").ainvoke("!")
+
+
+@gives(
+    """
+    OK
+    CHAIN ask
+      CHAT_MODEL OpenAI.stream_chat
+        CHAT_MODEL chat gpt-4o (duplicate)
+    """,
+    needs=LANGCHAIN,
+)
+def langchain_around_a_stream_of_llama_index(server):
+    from langchain_core.runnables import RunnableLambda
+
+    def ask(text):
+        return [piece.delta for piece in openai(server).stream_chat(HELLO)]
+
+    return RunnableLambda(ask, name="ask").invoke("!")
+
+
+@gives(
+    """
+    OK 11>7
+    TOOL ask
+      CHAT_MODEL ChatOpenAI 11>7
+        CHAT_MODEL chat gpt-4o 11>7 (duplicate)
+    """,
+    needs=LANGCHAIN,
+)
+def llama_index_around_langchain(server):
+    from llama_index.core.tools import FunctionTool
+
+    def ask(text: str) -> str:
+        """Ask LangChain's model."""
+        return langchain_model(server).invoke(text).content
+
+    return str(FunctionTool.from_defaults(ask).call(text="Hello"))
+
+
+@gives(
+    """
+    OK
+    RETRIEVER Chained.retrieve
+      CHAIN RunnableSequence
+        CHAIN upper
+        CHAIN split
+    """,
+    needs=LANGCHAIN,
+)
+def a_chain_inside_of_a_retriever(server):
+    from langchain_core.runnables import RunnableLambda
+
+    class Chained(BaseRetriever):
+        def _retrieve(self, query_bundle):
+            words = (RunnableLambda(str.upper, name="upper") | RunnableLambda(str.split, name="split")).invoke("a b")
+            return [NodeWithScore(node=TextNode(id_=word, text=word), score=1.0) for word in words]
+
+    return [found.node.text for found in Chained().retrieve("x")]
