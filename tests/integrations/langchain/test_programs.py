@@ -24,7 +24,8 @@ def test_a_program_gets_and_sends_the_same_traced_or_not(client, program):
 @each
 def test_a_program_gives_these_traces(traced, program):
     program.play()
-    gc.collect()  # what LangChain leaves open at the end of an event loop ends when it is let go of
+    if len(runs):
+        gc.collect()  # what LangChain leaves open at the end of an event loop ends when it is let go of
 
     assert program.gave(traced) == program.forest
 
