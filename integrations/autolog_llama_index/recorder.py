@@ -210,8 +210,10 @@ class Recorder:
 
     def _arrived(self, step: Step) -> bool:
         """Whether this is the one who ends a step that waited."""
+        if self._waiting.pop(step.span._span_id, None) is None:
+            return False
         self._open.pop(step.id, None)
-        return self._waiting.pop(step.span._span_id, None) is not None
+        return True
 
     def _wait_for_stream(self, step: Step, generator: Any, result: Any) -> None:
         stream = self._streams.get(generator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def _no_error_of_ours_unseen(_raise_own_errors, monkeypatch):
     monkeypatch.setattr(guarded, "reraise", False)
     yield
     assert guarded.errors == 0, "autolog failed inside itself; the log says where"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_collections():
+    """What the libraries made is left out when programs are looked through for what they let go of."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from llama_index.core.chat_engine import CondensePlusContextChatEngine, ContextChatEngine, SimpleChatEngine
 
@@ -206,3 +208,27 @@ def streamed_chat_that_fails(server):
     server.script(500)
     with pytest.raises(Exception, match="fake error 500"):
         list(simple(server).stream_chat("Hello").response_gen)
+
+
+class Hasty(SimpleChatEngine):
+    """A chat engine whose answer is written to the history before it returns."""
+
+    def stream_chat(self, message, chat_history=None):
+        response = super().stream_chat(message, chat_history)
+        while not response.is_done:
+            time.sleep(0.001)
+        return response
+
+
+@gives(
+    """
+    OK 11>7
+    CHAIN Hasty.stream_chat
+      CHAT_MODEL OpenAI.stream_chat 11>7
+        CHAT_MODEL chat gpt-4o 11>7 (duplicate)
+      MEMORY StreamingAgentChatResponse.write_response_to_history
+    """,
+    needs=OPENAI,
+)
+def streamed_chat_that_is_written_before_it_returns(server):
+    return list(Hasty.from_defaults(llm=model(server)).stream_chat("Hello").response_gen)
