@@ -10,10 +10,10 @@ from autolog import start_span
 from tests.fakes import openai_answers as answers
 from tests.fakes.llama_index_models import USAGE, openai, streams, streams_calls
 from tests.fakes.openai_server import json_answer
-from tests.integrations.llama_index.programs.program import gives
+from tests.integrations.llama_index.programs.program import OPENAI, gives
 from tests.programs import ask_async
 
-NEW = ("llama-index-workflows>=2",)
+NEW = (*OPENAI, "llama-index-workflows>=2")
 
 
 def weather(city: str) -> str:
@@ -43,6 +43,7 @@ def agent(server, *tools, name="guide", **details):
       CHAT_MODEL OpenAI.astream_chat 11>7
         CHAT_MODEL chat gpt-4o 11>7 (duplicate)
     """,
+    needs=OPENAI,
 )
 async def agent_with_a_tool(server):
     server.script(streams_calls(("weather", {"city": "Rome"})), streams("Sunny", " in Rome"))
@@ -61,6 +62,7 @@ async def agent_with_a_tool(server):
       TOOL weather ERROR LookupError
     """,
     is_parallel=True,
+    needs=OPENAI,
 )
 async def agent_with_two_tools_one_of_which_fails(server):
     calls = ("weather", {"city": "Rome"}), ("weather", {"city": "Atlantis"})
@@ -78,6 +80,7 @@ async def agent_with_two_tools_one_of_which_fails(server):
       CHAT_MODEL OpenAI.astream_chat 11>7
         CHAT_MODEL chat gpt-4o 11>7 (duplicate)
     """,
+    needs=OPENAI,
 )
 async def agent_whose_tool_is_not_there(server):
     server.script(streams_calls(("news", {})), streams("Sorry"))
@@ -91,6 +94,7 @@ async def agent_whose_tool_is_not_there(server):
       CHAT_MODEL OpenAI.achat 11>7
         CHAT_MODEL chat gpt-4o 11>7 (duplicate)
     """,
+    needs=OPENAI,
 )
 async def agent_that_does_not_stream(server):
     server.script(json_answer(answers.chat({})))
@@ -126,6 +130,7 @@ async def agent_that_never_comes_to_an_end(server):
           CHAT_MODEL chat gpt-4o 11>7 (duplicate)
       UNKNOWN afterwards
     """,
+    needs=OPENAI,
 )
 async def agent_with_calls_inside_of_its_tool(server):
     async def research(topic: str) -> str:
@@ -152,6 +157,7 @@ async def agent_with_calls_inside_of_its_tool(server):
         CHAT_MODEL OpenAI.astream_chat 11>7
           CHAT_MODEL chat gpt-4o 11>7 (duplicate)
     """,
+    needs=OPENAI,
 )
 async def agents_that_hand_off(server):
     server.script(
@@ -175,6 +181,7 @@ async def agents_that_hand_off(server):
         CHAT_MODEL chat gpt-4o 11>7 (duplicate)
       PARSER ReActOutputParser.parse
     """,
+    needs=OPENAI,
 )
 async def agent_that_reasons(server):
     server.script(
@@ -218,6 +225,7 @@ async def agent_whose_tool_asks_somebody(server):
     OK
     TOOL weather
     """,
+    needs=OPENAI,
 )
 def tool_called_directly(server):
     return str(FunctionTool.from_defaults(weather).call(city="Rome"))
