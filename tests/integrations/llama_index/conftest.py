@@ -16,12 +16,18 @@ WARNINGS = (
     "ignore::pydantic.PydanticDeprecatedSince20",
     "ignore::pydantic.PydanticDeprecatedSince211",
     "ignore:is_running called from within a step",
+    "ignore:ServiceManager is deprecated",
     # Of LlamaIndex's memory, which leaves its database open, and of its sync chats, which leave an event loop.
     "ignore:Exception ignored in.*(Connection|BaseEventLoop).__del__:pytest.PytestUnraisableExceptionWarning",
     "ignore:Exception ignored in.*socket.socket:pytest.PytestUnraisableExceptionWarning",
     # Of its chats: the thread that writes to the history raises the error that the reader gets, too.
     "ignore::pytest.PytestUnhandledThreadExceptionWarning",
 )
+
+
+def pytest_configure(config):
+    # Its old versions are older than what pydantic warns of when they are imported.
+    config.addinivalue_line("filterwarnings", "ignore:The '.*' attribute with value .* was provided to the `Field")
 
 
 def pytest_collection_modifyitems(items):

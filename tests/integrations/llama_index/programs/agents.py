@@ -10,7 +10,7 @@ from autolog import start_span
 from tests.fakes import openai_answers as answers
 from tests.fakes.llama_index_models import USAGE, openai, streams, streams_calls
 from tests.fakes.openai_server import json_answer
-from tests.integrations.llama_index.programs.program import OPENAI, gives
+from tests.integrations.llama_index.programs.program import LATER, OPENAI, gives
 from tests.programs import ask_async
 
 NEW = (*OPENAI, "llama-index-workflows>=2")
@@ -94,7 +94,7 @@ async def agent_whose_tool_is_not_there(server):
       CHAT_MODEL OpenAI.achat 11>7
         CHAT_MODEL chat gpt-4o 11>7 (duplicate)
     """,
-    needs=OPENAI,
+    needs=(*OPENAI, LATER),
 )
 async def agent_that_does_not_stream(server):
     server.script(json_answer(answers.chat({})))

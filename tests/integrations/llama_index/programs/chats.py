@@ -10,7 +10,7 @@ from llama_index.core.chat_engine import CondensePlusContextChatEngine, ContextC
 from tests.fakes import openai_answers as answers
 from tests.fakes.llama_index_models import USAGE, index, openai
 from tests.fakes.openai_server import json_answer
-from tests.integrations.llama_index.programs.program import OPENAI, gives
+from tests.integrations.llama_index.programs.program import LATER, OPENAI, gives
 
 
 def model(server):
@@ -114,7 +114,7 @@ def context_chat(server):
           CHAT_MODEL chat gpt-4o 11>7 (duplicate)
       MEMORY StreamingAgentChatResponse.write_response_to_history
     """,
-    needs=OPENAI,
+    needs=(*OPENAI, LATER),
 )
 def context_chat_streamed(server):
     return list(context(server).stream_chat("Hello").response_gen)
@@ -131,7 +131,7 @@ def context_chat_streamed(server):
           CHAT_MODEL chat gpt-4o 11>7 (duplicate)
       MEMORY StreamingAgentChatResponse.awrite_response_to_history
     """,
-    needs=OPENAI,
+    needs=(*OPENAI, LATER),
 )
 async def context_chat_streamed_async(server):
     response = await context(server).astream_chat("Hello")
@@ -186,7 +186,7 @@ def chat_that_condenses_its_history(server):
           CHAT_MODEL chat gpt-4o 11>7 (duplicate)
       MEMORY StreamingAgentChatResponse.write_response_to_history
     """,
-    needs=OPENAI,
+    needs=(*OPENAI, LATER),
 )
 def streamed_chat_that_condenses_its_history(server):
     server.script(json_answer(answers.chat({})))

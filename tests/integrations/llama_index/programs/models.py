@@ -14,7 +14,7 @@ from autolog import start_span
 from tests.fakes import openai_answers as answers
 from tests.fakes.llama_index_models import HELLO, USAGE, embedding, openai, streams
 from tests.fakes.openai_server import httpx, json_answer, stream_answer
-from tests.integrations.llama_index.programs.program import EMBEDDINGS, OPENAI, gives
+from tests.integrations.llama_index.programs.program import EMBEDDINGS, LATER, OPENAI, gives
 from tests.programs import ask, ask_async
 
 
@@ -304,7 +304,7 @@ async def prediction_streamed_async(server):
       CHAT_MODEL OpenAI.chat 11>7
         CHAT_MODEL chat gpt-4o 11>7 (duplicate)
     """,
-    needs=OPENAI,
+    needs=(*OPENAI, LATER),
 )
 def structured_prediction(server):
     return openai(server).structured_predict(Person, PROMPT, who="Ada")
@@ -317,7 +317,7 @@ def structured_prediction(server):
       CHAT_MODEL OpenAI.chat 11>7
         CHAT_MODEL chat gpt-4o 11>7 (duplicate)
     """,
-    needs=OPENAI,
+    needs=(*OPENAI, LATER),
 )
 def structured_prediction_that_does_not_fit(server):
     server.script(json_answer(answers.chat({})))
@@ -334,7 +334,7 @@ def structured_prediction_that_does_not_fit(server):
         CHAT_MODEL OpenAI.chat 11>7
           CHAT_MODEL chat gpt-4o 11>7 (duplicate)
     """,
-    needs=OPENAI,
+    needs=(*OPENAI, LATER),
 )
 def structured_model(server):
     return openai(server).as_structured_llm(Person).chat(HELLO)

@@ -16,7 +16,7 @@ from autolog import start_span
 from tests.fakes import openai_answers as answers
 from tests.fakes.llama_index_models import EMBEDDING, TEXTS, USAGE, embedding, index, openai, streams
 from tests.fakes.openai_server import json_answer
-from tests.integrations.llama_index.programs.program import EMBEDDINGS, OPENAI, gives
+from tests.integrations.llama_index.programs.program import EMBEDDINGS, LAZY, OPENAI, gives
 from tests.programs import ask
 
 QUESTION = "Who wrote the first program?"
@@ -158,7 +158,7 @@ async def query_streamed_async_by_its_own_reader(server):
         CHAT_MODEL OpenAI.stream_chat CANCELLED
           CHAT_MODEL chat gpt-4o (duplicate)
     """,
-    needs=OPENAI,
+    needs=(*OPENAI, LAZY),
 )
 def query_streamed_and_left(server):
     server.script(streams("one", " two", " three"))
@@ -178,7 +178,7 @@ def query_streamed_and_left(server):
         CHAT_MODEL OpenAI.astream_chat CANCELLED
           CHAT_MODEL chat gpt-4o (duplicate)
     """,
-    needs=OPENAI,
+    needs=(*OPENAI, LAZY),
 )
 async def query_streamed_and_left_async(server):
     server.script(streams("one", " two", " three"))
@@ -196,7 +196,7 @@ async def query_streamed_and_left_async(server):
         EMBEDDING MockEmbedding.get_query_embedding
       CHAIN CompactAndRefine.synthesize CANCELLED
     """,
-    needs=OPENAI,
+    needs=(*OPENAI, LAZY),
 )
 def query_streamed_and_never_read(server):
     engine(server, streaming=True).query(QUESTION)
@@ -243,7 +243,7 @@ def query_streamed_that_fails(server):
       UNKNOWN token
       CHAT_MODEL chat gpt-4o 11>7
     """,
-    needs=OPENAI,
+    needs=(*OPENAI, LAZY),
 )
 def query_streamed_inside_of_a_span_and_read_outside(server):
     with start_span("ask"):
