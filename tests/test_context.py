@@ -66,7 +66,8 @@ def test_a_generator_that_is_closed_elsewhere_ends_its_span_quietly(client):
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(KeyboardInterrupt(), "ERROR"), (SystemExit(), "ERROR"), (asyncio.CancelledError(), "CANCELLED")]
+    ("error", "code"),
+    [(KeyboardInterrupt(), "ERROR"), (SystemExit(), "ERROR"), (asyncio.CancelledError(), "CANCELLED")],
 )
 def test_leaving_a_block_by_any_exception_ends_the_span_as_failed_or_cancelled(client, error, code):
     with pytest.raises(type(error)) as raised, al.start_span("x"):
