@@ -11,7 +11,11 @@ from autolog.guard import guarded
 from autolog.testing import fresh_client
 
 # What is tested beside the core only where its library is installed.
-OPTIONAL = {"openai": "integrations/openai", "langchain_core": "integrations/langchain", "llama_index": "integrations/llama_index"}
+OPTIONAL = {
+    "openai": "integrations/openai",
+    "langchain_core": "integrations/langchain",
+    "llama_index": "integrations/llama_index",
+}
 MISSING = [name for name in OPTIONAL if importlib.util.find_spec(name) is None]
 collect_ignore = [OPTIONAL[name] for name in MISSING]
 
