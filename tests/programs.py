@@ -37,7 +37,8 @@ class Program:
     """A function of the fake server, and the forest that it gives."""
 
     run: Callable[[FakeOpenAI], Any]
-    forest: str
+    forest: str | None
+    """`None` where an older version of the library goes another way."""
     is_parallel: bool
     """Whether steps of it run side by side, in no order that is known beforehand."""
 
@@ -65,13 +66,19 @@ class Program:
 class Programs(dict[str, Program]):
     """Programs by their names."""
 
-    def gives(self, traces: str, *, is_parallel: bool = False, needs: tuple[str, ...] = ()) -> Callable[[Any], Any]:
-        """Say which traces the program below gives; it is left out where what it `needs` is not installed."""
+    def gives(
+        self, traces: str, *, is_parallel: bool = False, needs: tuple[str, ...] = (), since: tuple[str, ...] = ()
+    ) -> Callable[[Any], Any]:
+        """Say which traces the program below gives, with these versions or later ones.
+
+        It is left out where what it `needs` is not installed.
+        """
 
         def note(run: Any) -> Any:
             if all(map(is_installed, needs)):
                 text = dedent(traces).strip()
-                self[run.__name__] = Program(run, sorted_by_text(text) if is_parallel else text, is_parallel)
+                text = sorted_by_text(text) if is_parallel else text
+                self[run.__name__] = Program(run, text if all(map(is_installed, since)) else None, is_parallel)
             return run
 
         return note

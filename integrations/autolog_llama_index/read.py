@@ -90,7 +90,8 @@ def _begin_chat_engine(step: Step, bound: BoundArguments) -> None:
 
 
 def _finish_writer(step: Step, _result: Any) -> Any:
-    return {"text": str(step.instance.response)}
+    chat = None if step.parent is None else step.parent.shown.said
+    return {"text": str(step.instance.response or chat or "")}
 
 
 QUERY = Reading(_begin_query, response)
@@ -288,7 +289,7 @@ def _begin_run(step: Step, bound: BoundArguments) -> None:
 
 def _result(event: Any) -> Any:
     """Return what the event says that ends a run."""
-    if event is None or not hasattr(event, "_data"):
+    if not hasattr(event, "_data") or hasattr(event, "current_agent_name"):
         return event
     result = getattr(event, "_result", None)
     return event_fields(event) if result is None else result
@@ -315,7 +316,8 @@ def _said(output: Any) -> Any:
     if not hasattr(output, "current_agent_name"):
         return output
     said = dict(capture.snapshot(output.response))
-    calls = [{"id": call.tool_id, "name": call.tool_name, "arguments": call.tool_kwargs} for call in output.tool_calls]
+    called = output.tool_calls or ()
+    calls = [{"id": call.tool_id, "name": call.tool_name, "arguments": call.tool_kwargs} for call in called]
     structured = getattr(output, "structured_response", None)
     said.update({"tool_calls": calls} if calls else {})
     return {**said, **({"structured_response": structured} if structured is not None else {})}

@@ -130,9 +130,15 @@ class Recorder:
     def exit(self, id_: str, result: Any) -> None:
         """End a step that returned, or let it wait for what the program reads of its result later."""
         step = self._leave(id_)
-        if step is None or step.id != id_ or step.is_part:
+        if step is None or step.is_part:
             return
         generator = generator_of(result)
+        if step.id != id_:
+            if step.asked is not None and generator is not None:
+                # A model that extends another hands on its stream, of which events tell by the inner call's id.
+                step.inner_id = id_
+                self._open[id_] = step
+            return
         if step.asked is None:
             with guarded:  # whatever fails, the span ends
                 step.outputs = step.kind.reading.finish(step, None if result is generator else result)
@@ -181,11 +187,11 @@ class Recorder:
             span.set_attribute(semconv.ERROR_TYPE, step.failed.get_attribute(semconv.ERROR_TYPE))
         if step.outputs is not None:
             span.set_outputs(step.outputs)
+        span.end()
         if step.kind is kinds.WRITER and step.parent is not None:
             self._written(step.parent.shown, step.instance.response, error)
         # What is left behind in contexts needs the span only.
         step.instance = step.outputs = step.stream = step.parent = step.prompt = None
-        span.end()
 
     def _fail(self, step: Step, error: BaseException | None) -> None:
         if error is None:
@@ -213,6 +219,8 @@ class Recorder:
         if self._waiting.pop(step.span._span_id, None) is None:
             return False
         self._open.pop(step.id, None)
+        if step.inner_id is not None:
+            self._open.pop(step.inner_id, None)
         return True
 
     def _wait_for_stream(self, step: Step, generator: Any, result: Any) -> None:
@@ -259,7 +267,7 @@ class Recorder:
             return
         text, error = chat.written or (None, GeneratorExit())
         if isinstance(chat.outputs, dict):
-            chat.outputs["text"] = text
+            chat.outputs["text"] = text or chat.said  # in some versions the reader puts the text together
         self._end(chat, error)
 
     def stop(self) -> None:
@@ -287,7 +295,7 @@ class Recorder:
 
     def _told(self, event: Any) -> Step | None:
         step = self._open.get(event.span_id)
-        return step if step is not None and step.id == event.span_id else None
+        return step if step is not None and event.span_id in (step.id, step.inner_id) else None
 
     def piece(self, event: Any) -> None:
         """Note a piece of a model's answer."""
@@ -317,6 +325,7 @@ class Recorder:
         # Nobody tells of the end of the generators around it that are not followed, such as one of a model's tokens.
         while around is not None:
             outer, next_ = around.stream, around.parent
+            around.said = stream.said
             if outer is not None and not outer.is_followed and around.asked is None:
                 outer.said = stream.said
                 outer.finish(error)

@@ -26,6 +26,8 @@ class Step:
     """A template and its variables."""
     asked: Asked | None = None
     """Of a model call: what was asked, and what has come of it."""
+    inner_id: str | None = None
+    """Of a model call: the id of the part of it whose stream it hands on."""
     stream: Stream | None = None
     """What the program reads the rest from, after the step has returned."""
     is_cancelled = False
@@ -33,6 +35,8 @@ class Step:
     """Whether it is a run that goes on when the call has returned that LlamaIndex tells of."""
     failed: Span | None = None
     """The last span right below that failed."""
+    said: str | None = None
+    """What a model said last that streamed its answer inside of it."""
     written: tuple[str, BaseException | None] | None = None
     """Of a chat that is streamed: what came when it was written to the history."""
     event: Any = None

@@ -18,11 +18,11 @@ EMBEDDING = MockEmbedding(embed_dim=3)
 TEXTS = {"a": "Ada wrote the first program.", "b": "Bob wrote the second one."}
 
 
-def openai(server: FakeOpenAI, **details: Any) -> Any:
-    """Return LlamaIndex's model of OpenAI, which talks to the server."""
+def openai(server: FakeOpenAI, kind: Any = None, **details: Any) -> Any:
+    """Return LlamaIndex's model of OpenAI, or one of a `kind` that extends it, which talks to the server."""
     from llama_index.llms.openai import OpenAI
 
-    return OpenAI(
+    return (kind or OpenAI)(
         **{
             "model": "gpt-4o",
             "api_key": API_KEY,

@@ -24,6 +24,8 @@ def test_a_program_gets_and_sends_the_same_traced_or_not(client, program):
 
 @each
 def test_a_program_gives_these_traces(traced, program):
+    if program.forest is None:
+        pytest.skip("this version of LlamaIndex goes another way")
     program.play()
 
     assert program.gave(traced) == program.forest
