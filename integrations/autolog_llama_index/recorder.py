@@ -132,13 +132,13 @@ class Recorder:
         step = self._leave(id_)
         if step is None or step.is_part:
             return
-        generator = generator_of(result)
         if step.id != id_:
-            if step.asked is not None and generator is not None:
+            if step.asked is not None and generator_of(result) is not None:
                 # A model that extends another hands on its stream, of which events tell by the inner call's id.
                 step.inner_id = id_
                 self._open[id_] = step
             return
+        generator = generator_of(result)
         if step.asked is None:
             with guarded:  # whatever fails, the span ends
                 step.outputs = step.kind.reading.finish(step, None if result is generator else result)
@@ -188,6 +188,8 @@ class Recorder:
         if step.outputs is not None:
             span.set_outputs(step.outputs)
         span.end()
+        if step.inner_id is not None:
+            self._open.pop(step.inner_id, None)
         if step.kind is kinds.WRITER and step.parent is not None:
             self._written(step.parent.shown, step.instance.response, error)
         # What is left behind in contexts needs the span only.
@@ -219,8 +221,6 @@ class Recorder:
         if self._waiting.pop(step.span._span_id, None) is None:
             return False
         self._open.pop(step.id, None)
-        if step.inner_id is not None:
-            self._open.pop(step.inner_id, None)
         return True
 
     def _wait_for_stream(self, step: Step, generator: Any, result: Any) -> None:

@@ -400,6 +400,40 @@ async def calls_after_an_awaited_chat(server):
             return await ask_async(server)
 
 
+@gives(
+    """
+    OK 11>7
+    CHAT_MODEL Reading.chat 11>7
+      CHAT_MODEL chat gpt-4o 11>7 (duplicate)
+    """,
+    needs=OPENAI,
+)
+def model_whose_chat_reads_its_own_stream(server):
+    class Reading(type(openai(server))):
+        def chat(self, messages, **kwargs):
+            *_, last = self.stream_chat(messages, **kwargs)
+            return last
+
+    return openai(server, kind=Reading, additional_kwargs=USAGE).chat(HELLO)
+
+
+@gives(
+    """
+    ERROR
+    CHAT_MODEL Failing.stream_chat ERROR ValueError
+    """,
+    needs=OPENAI,
+)
+def model_that_fails_with_its_own_stream_in_hand(server):
+    class Failing(type(openai(server))):
+        def stream_chat(self, messages, **kwargs):
+            super().stream_chat(messages, **kwargs)
+            raise ValueError("changed my mind")
+
+    with pytest.raises(ValueError, match="changed"):
+        openai(server, kind=Failing).stream_chat(HELLO)
+
+
 class Parrot(CustomLLM):
     """A model of the program's own, whose chats are made of completions."""
 
