@@ -51,6 +51,15 @@ class TraceContext:
         self.response_preview: str | None = None
 
 
+def first_named(fields: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    """Return the first of `names` that `fields` has a text or a number for: a session or a user, as programs name them."""
+    for name in names:
+        found = fields.get(name)
+        if found is not None and isinstance(found, (str, int)):
+            return str(found)
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class TraceInfo:
     """A trace without its spans: what a list of traces shows."""

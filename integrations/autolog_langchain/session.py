@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from autolog.model.trace import first_named
 from autolog_langchain.runs import config_here
 
 _SESSION = ("thread_id", "session_id", "conversation_id", "langfuse_session_id")
@@ -18,27 +19,19 @@ def session_of(metadata: Mapping[str, Any]) -> str | None:
 
     Since langchain-core 1.3 what is `configurable` is no part of a run's metadata.
     """
-    found = _named(metadata, _SESSION) if metadata else None
+    found = first_named(metadata, _SESSION) if metadata else None
     if found is not None:
         return found
     config: Any = config_here()
     if config is None:
         config = _config_of_caller()
     configurable = None if config is None else config.get("configurable")
-    return _named(configurable, _SESSION) if configurable else None
+    return first_named(configurable, _SESSION) if configurable else None
 
 
 def user_of(metadata: Mapping[str, Any]) -> str | None:
     """Return the end user of a run."""
-    return _named(metadata, _USER) if metadata else None
-
-
-def _named(fields: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
-    for name in names:
-        found = fields.get(name)
-        if found is not None and isinstance(found, (str, int)):
-            return str(found)
-    return None
+    return first_named(metadata, _USER) if metadata else None
 
 
 def _config_of_caller() -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autolog import semconv
+from autolog.model.trace import first_named
 from autolog_llama_index.step import Step
 
 _SESSION = ("session_id", "thread_id", "conversation_id")
@@ -29,10 +30,6 @@ def take(step: Step, told: Mapping[str, Any]) -> None:
     if trace is None:
         return
     if trace.session is None:
-        trace.session = _named(tags, _SESSION)
+        trace.session = first_named(tags, _SESSION)
     if trace.user is None and step.options["capture_user"]:
-        trace.user = _named(tags, _USER)
-
-
-def _named(tags: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
-    return next((str(tags[name]) for name in names if isinstance(tags.get(name), (str, int))), None)
+        trace.user = first_named(tags, _USER)
