@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,22 @@ def _quick_collections():
     gc.freeze()
     yield
     gc.unfreeze()
+    _collect_what_was_left_open()
+
+
+def _collect_what_was_left_open():
+    """Collect here what LlamaIndex left open: after the last test no filter of warnings knows of it."""
+    hook = sys.unraisablehook
+
+    def only_ours(unraisable):
+        if getattr(unraisable.object, "__qualname__", "") not in ("Connection.__del__", "BaseEventLoop.__del__"):
+            hook(unraisable)
+
+    sys.unraisablehook = only_ours
+    try:
+        gc.collect()
+    finally:
+        sys.unraisablehook = hook
 
 
 @pytest.fixture(autouse=True)
