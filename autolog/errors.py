@@ -15,6 +15,10 @@ class InvalidQuery(AutologError, ValueError):
     """A search asks for something that can't be searched."""
 
 
+class InvalidAssessment(AutologError, ValueError):
+    """Feedback or an expectation lacks something, or has something that can't be."""
+
+
 class UnknownIntegration(AutologError, ValueError):
     """No integration has this name; the message lists those that there are."""
 
@@ -24,7 +28,7 @@ class Unavailable(AutologError):
 
 
 class NotFound(AutologError, LookupError):
-    """The store has no such trace."""
+    """The store has no such trace, assessment or run."""
 
 
 class StoreError(AutologError):

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from autolog.display import terminal
+from autolog.model.assessment import Assessment
 from autolog.model.span import Span, SpanType
 from autolog.model.usage import Cost, TokenUsage
 
@@ -30,7 +31,10 @@ class TraceState(str, Enum):
 class TraceContext:
     """What all spans of a running trace share and may change until it is stored."""
 
-    __slots__ = ("experiment", "metadata", "request_preview", "response_preview", "run", "session", "tags", "user")
+    __slots__ = (
+        "client_request_id", "experiment", "metadata", "request_preview", "response_preview", "run", "session", "state",
+        "tags", "user", "version",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -40,6 +44,7 @@ class TraceContext:
         user: str | None = None,
         tags: dict[str, str] | None = None,
         metadata: dict[str, str] | None = None,
+        version: str | None = None,
     ) -> None:
         self.experiment = experiment
         self.run = run
@@ -47,6 +52,9 @@ class TraceContext:
         self.user = user
         self.tags = tags
         self.metadata = metadata
+        self.version = version
+        self.client_request_id: str | None = None
+        self.state: TraceState | None = None
         self.request_preview: str | None = None
         self.response_preview: str | None = None
 
@@ -83,6 +91,12 @@ class TraceInfo:
     """US dollars, counted as the tokens are."""
     span_count: int = 0
     error_count: int = 0
+    version: str | None = None
+    """The program's version."""
+    client_request_id: str | None = None
+    """The id that whoever asked gave to the request."""
+    assessments: Sequence[Assessment] = ()
+    """Feedback and expectations, oldest first."""
 
     @property
     def status(self) -> TraceState:
@@ -119,6 +133,9 @@ class TraceInfo:
             "cost": self.cost.to_dict() if self.cost else None,
             "span_count": self.span_count,
             "error_count": self.error_count,
+            "version": self.version,
+            "client_request_id": self.client_request_id,
+            "assessments": [assessment.to_dict() for assessment in self.assessments],
         }
 
     @classmethod
@@ -130,6 +147,7 @@ class TraceInfo:
                 "state": TraceState(data["state"]),
                 "usage": TokenUsage.from_dict(data["usage"]) if data["usage"] else None,
                 "cost": Cost.from_dict(data["cost"]) if data["cost"] else None,
+                "assessments": tuple(Assessment.from_dict(one) for one in data.get("assessments", ())),
             }
         )
 
@@ -187,6 +205,11 @@ class Trace:
         return self.info.duration_ns
 
     @property
+    def assessments(self) -> Sequence[Assessment]:
+        """Feedback and expectations, oldest first."""
+        return self.info.assessments
+
+    @property
     def data(self) -> TraceData:
         """The spans, where MLflow's users look for them."""
         return TraceData(self.spans)
@@ -218,6 +241,24 @@ class Trace:
             if (wanted is None or span.span_type is wanted)
             and (name is None or (name.search(span.name) if isinstance(name, re.Pattern) else name == span.name))
             and (span_id is None or span.span_id == span_id)
+        ]
+
+    def search_assessments(
+        self,
+        name: str | None = None,
+        *,
+        span_id: str | None = None,
+        all: bool = False,  # noqa: A002 - MLflow's name
+        type: Literal["feedback", "expectation"] | None = None,  # noqa: A002 - MLflow's name
+    ) -> list[Assessment]:
+        """Return the assessments that have this name, span and type; with `all`, those too that were overridden."""
+        return [
+            one
+            for one in self.assessments
+            if (name is None or one.name == name)
+            and (span_id is None or one.span_id == span_id)
+            and (all or one.valid)
+            and (type is None or one.kind == type)
         ]
 
     def to_dict(self) -> dict[str, Any]:

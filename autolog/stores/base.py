@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from autolog.capture import Limits
 from autolog.errors import InvalidSetting
+from autolog.model.assessment import Assessment
+from autolog.model.run import Run
 from autolog.model.span import Span
 from autolog.model.trace import Trace, TraceInfo
 from autolog.search.query import TraceQuery
@@ -35,6 +37,30 @@ class Store(Protocol):
 
     def delete(self, trace_ids: Sequence[str] | None, experiment: str | None, before_ns: int | None, most: int) -> int:
         """Delete the traces that meet every condition given, oldest first, at most `most`; return how many."""
+
+    def set_tags(self, trace_id: str, changes: Mapping[str, str | None]) -> bool:
+        """Set tags of a trace, and take away those that are `None`; return whether there is such a trace."""
+
+    def put_assessments(self, trace_id: str, assessments: Sequence[Assessment]) -> bool:
+        """Keep assessments, each in place of one of the same id; return whether there is such a trace."""
+
+    def delete_assessment(self, trace_id: str, assessment_id: str) -> bool:
+        """Delete one, and let what it had overridden hold again; return whether there was one."""
+
+    def put_run(self, run: Run) -> None:
+        """Keep a run, in place of one of the same id."""
+
+    def get_run(self, run_id: str) -> Run | None:
+        """Return the run, or `None`."""
+
+    def list_runs(self, experiment: str | None, most: int) -> list[Run]:
+        """Return the newest runs, of one experiment or of all."""
+
+    def set_run(self, trace_ids: Sequence[str], run_id: str | None) -> int:
+        """Make traces belong to a run, or to none; return how many there are of them."""
+
+    def list_experiments(self) -> list[str]:
+        """Return the names of all experiments, in order of the alphabet."""
 
     def close(self) -> None:
         """Let go of files and connections; a later call opens them again."""

@@ -73,7 +73,51 @@ CREATE TABLE labels(
 CREATE INDEX labels_trace ON labels(rid);
 """
 
-STEPS = (_FIRST,)
+_SECOND = """
+ALTER TABLE traces ADD COLUMN version TEXT;
+ALTER TABLE traces ADD COLUMN client_request_id TEXT;
+CREATE INDEX traces_version ON traces(version, start_ns) WHERE version IS NOT NULL;
+CREATE INDEX traces_request_id ON traces(client_request_id) WHERE client_request_id IS NOT NULL;
+CREATE INDEX traces_duration ON traces(end_ns - start_ns);
+CREATE INDEX traces_tokens ON traces(total_tokens) WHERE total_tokens IS NOT NULL;
+CREATE INDEX traces_cost ON traces(cost_total) WHERE cost_total IS NOT NULL;
+
+CREATE TABLE assessments(
+  id TEXT PRIMARY KEY,
+  rid INTEGER NOT NULL,              -- of the trace
+  kind INTEGER NOT NULL,             -- 0 feedback, 1 expectation
+  name TEXT NOT NULL,
+  span_id BLOB,
+  value TEXT,                        -- JSON
+  number REAL,                       -- the value where it is a number, or true (1) or false (0)
+  text TEXT,                         -- the value where it is a string
+  source_type TEXT NOT NULL,
+  source_id TEXT NOT NULL,
+  rationale TEXT,
+  error TEXT,
+  metadata TEXT,                     -- JSON object of strings
+  created_ns INTEGER NOT NULL,
+  updated_ns INTEGER NOT NULL,
+  overrides TEXT,
+  valid INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX assessments_trace ON assessments(rid);
+CREATE INDEX assessments_number ON assessments(kind, name, number);
+CREATE INDEX assessments_text ON assessments(kind, name, text);
+
+CREATE TABLE runs(
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  experiment TEXT NOT NULL,
+  status TEXT NOT NULL,
+  start_ns INTEGER NOT NULL,
+  end_ns INTEGER,
+  tags TEXT                          -- JSON object of strings
+) WITHOUT ROWID;
+CREATE INDEX runs_experiment ON runs(experiment, start_ns);
+"""
+
+STEPS = (_FIRST, _SECOND)
 VERSION = len(STEPS)
 
 

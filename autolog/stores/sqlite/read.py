@@ -10,11 +10,13 @@ from typing import Any
 from autolog import semconv
 from autolog.guard import attempt
 from autolog.ids import format_span_id, parse_id
+from autolog.model.assessment import Assessment
 from autolog.model.span import Link, Span, SpanEvent, SpanType, Status
 from autolog.model.trace import Trace, TraceInfo, TraceState, in_tree_order
 from autolog.model.usage import Cost, TokenUsage
 from autolog.search.query import TraceQuery
 from autolog.stores import compression
+from autolog.stores.sqlite.assessments import read_assessments
 from autolog.stores.sqlite.rows import SPAN_COLUMNS, STATES, STATUSES, TRACE_COLUMNS, label, text
 
 _SPAN_READ = SPAN_COLUMNS[1:8]
@@ -29,13 +31,15 @@ def read_trace(trace_id: bytes, connection: sqlite3.Connection) -> Trace | None:
     rid = row[0]
     spans = connection.execute(f"SELECT {', '.join(_SPAN_READ)} FROM spans WHERE rid = ?", (rid,)).fetchall()
     chunks = connection.execute("SELECT codec, body FROM payloads WHERE rid = ? ORDER BY id", (rid,)).fetchall()
-    return _trace(row, spans, chunks)
+    return _trace(row, spans, chunks, read_assessments([rid], connection).get(rid, ()))
 
 
 def search(query: TraceQuery, connection: sqlite3.Connection) -> list[TraceInfo]:
     """Return the traces that `query` asks for, newest first."""
     sql, values = _search_sql(query)
-    return [_info(row) for row in connection.execute(sql, values)]
+    rows = connection.execute(sql, values).fetchall()
+    assessments = read_assessments([row[0] for row in rows], connection)
+    return [_info(row, assessments.get(row[0], ())) for row in rows]
 
 
 def _search_sql(query: TraceQuery) -> tuple[str, list[Any]]:
@@ -76,7 +80,7 @@ def _search_sql(query: TraceQuery) -> tuple[str, list[Any]]:
     return sql, [*values, query.max_results]
 
 
-def _info(row: Sequence[Any]) -> TraceInfo:
+def _info(row: Sequence[Any], assessments: Sequence[Assessment]) -> TraceInfo:
     fields = dict(zip(TRACE_COLUMNS, row, strict=True))
     cost = fields["cost_total"]
     return TraceInfo(
@@ -97,15 +101,23 @@ def _info(row: Sequence[Any]) -> TraceInfo:
         cost=Cost(fields["cost_input"], fields["cost_output"], cost) if cost is not None else None,
         span_count=fields["spans"],
         error_count=fields["errors"],
+        version=fields["version"],
+        client_request_id=fields["client_request_id"],
+        assessments=assessments,
     )
 
 
-def _trace(row: Sequence[Any], spans: Sequence[Sequence[Any]], chunks: Sequence[tuple[int, bytes]]) -> Trace:
+def _trace(
+    row: Sequence[Any],
+    spans: Sequence[Sequence[Any]],
+    chunks: Sequence[tuple[int, bytes]],
+    assessments: Sequence[Assessment],
+) -> Trace:
     payloads: dict[str, dict[str, Any]] = {}
     for codec, body in chunks:
         for record in attempt(_unpacked, codec, body, default=_DAMAGED):
             payloads[record["span_id"]] = record
-    info = _info(row)
+    info = _info(row, assessments)
     trace_id = parse_id(info.trace_id, 32)
     return Trace(info, in_tree_order(_span(trace_id, values, payloads) for values in spans))
 

@@ -49,6 +49,8 @@ class Summary:
     cost_total: float | None = None
     tags: str | None = None
     metadata: str | None = None
+    version: str | None = None
+    client_request_id: str | None = None
 
     def values(self) -> tuple[Any, ...]:
         return tuple(getattr(self, name) for name in self.__slots__)
@@ -85,6 +87,10 @@ class Summary:
         self.run = text(context.run) or self.run
         self.session = text(context.session) or self.session
         self.user = text(context.user) or self.user
+        self.version = text(context.version) or self.version
+        self.client_request_id = text(context.client_request_id) or self.client_request_id
+        if context.state is not None and self.end_ns is not None:
+            self.state = STATES.index(context.state)
         if context.tags:
             self.tags = _merge(self.tags, context.tags)
         if context.metadata:

@@ -7,7 +7,7 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,13 @@ from autolog.capture import Limits
 from autolog.errors import StoreError
 from autolog.fork import ForkLock, call_in_child
 from autolog.ids import parse_id
+from autolog.model.assessment import Assessment
+from autolog.model.run import Run
 from autolog.model.span import Span
 from autolog.model.trace import Trace, TraceInfo
 from autolog.search.query import TraceQuery
-from autolog.stores.sqlite import migrations
+from autolog.stores.sqlite import migrations, runs, tags
+from autolog.stores.sqlite.assessments import delete_assessment, put_assessments
 from autolog.stores.sqlite.read import read_trace, search
 from autolog.stores.sqlite.write import DELETE_AT_ONCE, batches_of, delete, parts, write_batches
 
@@ -55,12 +58,8 @@ class SqliteStore:
 
     def get_trace(self, trace_id: str) -> Trace | None:
         """Return the trace with its spans, or `None`."""
-        try:
-            key = parse_id(trace_id, 32).to_bytes(16, "big")
-        except ValueError:
-            return None
-
-        return self._read(partial(read_trace, key))
+        key = _key(trace_id)
+        return None if key is None else self._read(partial(read_trace, key))
 
     def search(self, query: TraceQuery) -> list[TraceInfo]:
         """Return the traces that `query` asks for, newest first."""
@@ -85,6 +84,45 @@ class SqliteStore:
             if deleted == most or (keys is None and found < count):
                 break
         return deleted
+
+    # --- what is said of traces, and what they belong to -----------------------------------------
+
+    def set_tags(self, trace_id: str, changes: Mapping[str, str | None]) -> bool:
+        """Set tags of a trace, and take away those that are `None`; return whether there is such a trace."""
+        return self._change(trace_id, lambda key: partial(tags.set_tags, key, changes))
+
+    def put_assessments(self, trace_id: str, assessments: Sequence[Assessment]) -> bool:
+        """Keep assessments, each in place of one of the same id; return whether there is such a trace."""
+        return self._change(trace_id, lambda key: partial(put_assessments, key, assessments))
+
+    def delete_assessment(self, trace_id: str, assessment_id: str) -> bool:
+        """Delete one, and let what it had overridden hold again; return whether there was one."""
+        return self._change(trace_id, lambda key: partial(delete_assessment, key, assessment_id))
+
+    def put_run(self, run: Run) -> None:
+        """Keep a run, in place of one of the same id."""
+        self._transaction(partial(runs.put_run, run))
+
+    def get_run(self, run_id: str) -> Run | None:
+        """Return the run, or `None`."""
+        return self._read(partial(runs.read_run, run_id))
+
+    def list_runs(self, experiment: str | None, most: int) -> list[Run]:
+        """Return the newest runs, of one experiment or of all."""
+        return self._read(partial(runs.read_runs, experiment, most)) or []
+
+    def set_run(self, trace_ids: Sequence[str], run_id: str | None) -> int:
+        """Make traces belong to a run, or to none; return how many there are of them."""
+        keys = [key for key in map(_key, trace_ids) if key is not None]
+        return self._transaction(partial(runs.set_run, keys, run_id))
+
+    def list_experiments(self) -> list[str]:
+        """Return the names of all experiments, in order of the alphabet."""
+        return self._read(runs.experiments) or []
+
+    def _change(self, trace_id: str, work: Callable[[bytes], Callable[[sqlite3.Connection], bool]]) -> bool:
+        key = _key(trace_id)
+        return key is not None and self._transaction(work(key))
 
     # --- the connection --------------------------------------------------------------------------
 
@@ -181,6 +219,13 @@ class SqliteStore:
         if _is_busy(error):
             return f"{self.location} is locked by another process for longer than {_BUSY_SECONDS:.0f} s; trying again."
         return f"{self.location} can't be used ({text}). Set AUTOLOG_STORE to a file that can be written."
+
+
+def _key(trace_id: str) -> bytes | None:
+    try:
+        return parse_id(trace_id, 32).to_bytes(16, "big")
+    except ValueError:
+        return None
 
 
 def _make_private_file(path: Path) -> None:

@@ -224,6 +224,6 @@ def delete(
         values = [*values, *keys]
     sql = f"SELECT rid FROM traces WHERE {' AND '.join(conditions)} ORDER BY start_ns LIMIT ?"
     rids = [(row[0],) for row in connection.execute(sql, (*values, count))]
-    for table in ("labels", "payloads", "spans", "traces"):
+    for table in ("assessments", "labels", "payloads", "spans", "traces"):
         connection.executemany(f"DELETE FROM {table} WHERE rid = ?", rids)
     return len(rids)
