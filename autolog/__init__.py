@@ -4,21 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
+from autolog.assessments import (
+    delete_assessment,
+    get_assessment,
+    log_assessment,
+    log_expectation,
+    log_feedback,
+    override_feedback,
+    update_assessment,
+)
 from autolog.client import Client
 from autolog.errors import (
     AutologError,
+    InvalidAssessment,
     InvalidQuery,
     InvalidSetting,
+    InvalidTrace,
     NotFound,
     StoreError,
     Unavailable,
     UnknownIntegration,
 )
 from autolog.fluent import (
+    add_trace,
     autolog,
     context,
+    delete_trace_tag,
     delete_traces,
     flush,
+    get_active_trace_id,
     get_current_active_span,
     get_last_active_trace_id,
     get_trace,
@@ -26,27 +40,42 @@ from autolog.fluent import (
     search_traces,
     set_experiment,
     set_store,
+    set_trace_tag,
     start_span,
+    start_span_no_context,
     stats,
     store_location,
     update_current_trace,
 )
+from autolog.model.assessment import Assessment, AssessmentSource, Expectation, Feedback, SourceType
+from autolog.model.run import Run, RunStatus
 from autolog.model.span import Link, Span, SpanEvent, SpanType, Status, StatusCode
 from autolog.model.trace import Trace, TraceInfo, TraceState
 from autolog.model.usage import Cost, TokenUsage
 from autolog.pipeline import Stats
+from autolog.runs import ActiveRun, active_run_id, end_run, get_run, list_experiments, list_runs, start_run
 from autolog.settings import from_environment as _settings
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ActiveRun",
+    "Assessment",
+    "AssessmentSource",
     "AutologError",
     "Client",
     "Cost",
+    "Expectation",
+    "Feedback",
+    "InvalidAssessment",
     "InvalidQuery",
     "InvalidSetting",
+    "InvalidTrace",
     "Link",
     "NotFound",
+    "Run",
+    "RunStatus",
+    "SourceType",
     "Span",
     "SpanEvent",
     "SpanType",
@@ -60,20 +89,38 @@ __all__ = [
     "TraceState",
     "Unavailable",
     "UnknownIntegration",
+    "active_run_id",
+    "add_trace",
     "autolog",
     "context",
+    "delete_assessment",
+    "delete_trace_tag",
     "delete_traces",
+    "end_run",
     "flush",
+    "get_active_trace_id",
+    "get_assessment",
     "get_current_active_span",
     "get_last_active_trace_id",
+    "get_run",
     "get_trace",
     "integrations",
+    "list_experiments",
+    "list_runs",
+    "log_assessment",
+    "log_expectation",
+    "log_feedback",
+    "override_feedback",
     "search_traces",
     "set_experiment",
     "set_store",
+    "set_trace_tag",
+    "start_run",
     "start_span",
+    "start_span_no_context",
     "stats",
     "store_location",
+    "update_assessment",
     "update_current_trace",
 ]
 

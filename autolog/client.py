@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
 from autolog.capture import Limits
-from autolog.errors import InvalidQuery, NotFound
+from autolog.errors import InvalidQuery, InvalidTrace, NotFound
 from autolog.fork import ForkLock
-from autolog.ids import format_trace_id
-from autolog.model.span import Span
+from autolog.frame import frame
+from autolog.ids import format_trace_id, now_ns, parse_id
+from autolog.model.assessment import Assessment
+from autolog.model.graft import end_forgotten, graft, mark_forgotten
+from autolog.model.run import Run
+from autolog.model.span import Span, SpanType
 from autolog.model.trace import Trace, TraceInfo, TraceState
 from autolog.pipeline import Pipeline, Stats
 from autolog.pricing import Pricing
 from autolog.search.query import Moment, TraceQuery
 from autolog.settings import Settings, from_environment
 from autolog.stores.base import Store, open_store
-from autolog.tracer import Tracer
+from autolog.tracer import Tracer, remote_span
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +43,7 @@ class Client:
         self.tracer = Tracer(self._pipeline.started, self._pipeline.ended, self.settings.experiment)
         self.tracer.enabled = self.settings.tracing is not False
         self.tracer.duplicates = self.settings.duplicates
+        self.tracer.version = self.settings.version
 
     def _open(self, address: str | None) -> Store:
         limits = Limits(self.settings.max_string, self.settings.max_payload, self.settings.max_media)
@@ -85,6 +89,168 @@ class Client:
         self._pipeline.stop()
         self._store.close()
 
+    # --- recording -------------------------------------------------------------------------------
+
+    def start_trace(
+        self,
+        name: str,
+        span_type: SpanType | str = SpanType.UNKNOWN,
+        *,
+        inputs: Any = None,
+        attributes: Mapping[str, Any] | None = None,
+        start_time_ns: int | None = None,
+        experiment: str | None = None,
+        run: str | None = None,
+        session: str | None = None,
+        user: str | None = None,
+        version: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Span:
+        """Start the root of a new trace, whatever else runs here; end it with `end_trace`."""
+        root = self.tracer.start_apart(
+            name, SpanType(span_type), None, inputs=inputs, attributes=attributes, start_time_ns=start_time_ns
+        )
+        context = root.trace_context
+        if context is not None:
+            context.experiment = experiment or context.experiment
+            context.run, context.session, context.user = run, session, user
+            context.version = version or context.version
+            context.tags, context.metadata = strings(tags) or None, strings(metadata) or None
+        return root
+
+    def start_span(
+        self,
+        name: str,
+        parent: Span | None = None,
+        span_type: SpanType | str = SpanType.UNKNOWN,
+        *,
+        trace_id: str | None = None,
+        parent_id: str | None = None,
+        inputs: Any = None,
+        attributes: Mapping[str, Any] | None = None,
+        start_time_ns: int | None = None,
+    ) -> Span:
+        """Start a span below `parent`, which may have ended, or below the span that two ids name; end it with `end_span`.
+
+        Without a parent it is the root of a new trace. Raises `InvalidTrace` for ids that are none.
+        """
+        above: Any = parent
+        if parent is None and (trace_id is not None or parent_id is not None):
+            above = self._open_span(trace_id, parent_id) or remote_span(*_ids(trace_id, parent_id))
+        return self.tracer.start_apart(
+            name, SpanType(span_type), above, inputs=inputs, attributes=attributes, start_time_ns=start_time_ns
+        )
+
+    def end_span(
+        self,
+        span: Span | None = None,
+        *,
+        trace_id: str | None = None,
+        span_id: str | None = None,
+        outputs: Any = None,
+        attributes: Mapping[str, Any] | None = None,
+        status: Any = None,
+        end_time_ns: int | None = None,
+    ) -> None:
+        """End a span, or the one that two ids name, in any order and from any thread. A second call changes nothing.
+
+        Raises `NotFound` for ids of no span that is open in this process.
+        """
+        if not self.tracer.enabled and span is None:
+            return
+        found = span if span is not None else self._open_span(trace_id, span_id)
+        if found is None:
+            raise NotFound(f"no span {span_id!r} of trace {trace_id!r} is open in this process")
+        found.end(end_time_ns, outputs=outputs, attributes=attributes, status=status)
+
+    def end_trace(
+        self,
+        trace: Span | str,
+        *,
+        outputs: Any = None,
+        attributes: Mapping[str, Any] | None = None,
+        status: Any = None,
+        end_time_ns: int | None = None,
+    ) -> None:
+        """End the root of a trace, given itself or by the trace's id. Spans below that are open stay so, and may end later.
+
+        Raises `NotFound` where no root of that trace is open in this process.
+        """
+        root = trace if isinstance(trace, Span) else self._open_root(trace)
+        if root is None:
+            if not self.tracer.enabled:
+                return
+            raise NotFound(
+                f"no root of trace {trace!r} is open in this process; close_forgotten() ends what others left"
+            )
+        root.end(end_time_ns, outputs=outputs, attributes=attributes, status=status)
+
+    def open_spans(self, trace_id: str | None = None) -> list[Span]:
+        """Return the spans of this process that have not ended, of one trace or of all, oldest first."""
+        found = [span for span in self._pipeline.open_spans() if trace_id is None or span.trace_id == trace_id]
+        return sorted(found, key=lambda span: span.start_time_ns)
+
+    def close_forgotten(
+        self, trace_ids: str | Sequence[str] | None = None, *, older_than: float | None = None
+    ) -> list[str]:
+        """End spans that nobody ended, with an error that says so; return the ids of the traces that had any.
+
+        These are the open spans of the traces given, or of those that began more than `older_than` seconds ago: this
+        process's own, and in the store those that a process left which ended without ending them.
+        """
+        if trace_ids is None and older_than is None:
+            raise InvalidQuery("say which traces to close: trace_ids, or older_than in seconds")
+        before = now_ns() if older_than is None else now_ns() - int(older_than * 1e9)
+        wanted = None if trace_ids is None else {trace_ids} if isinstance(trace_ids, str) else set(trace_ids)
+        closed = set()
+        for span in self._pipeline.open_spans():
+            if (wanted is None or span.trace_id in wanted) and span.start_time_ns <= before:
+                mark_forgotten(span)
+                span.end()
+                closed.add(span.trace_id)
+        self.flush()
+        for trace_id in sorted(wanted) if wanted is not None else self._unended(before):
+            trace = self._store.get_trace(trace_id)
+            forgotten = end_forgotten(trace.spans) if trace is not None else []
+            if forgotten:
+                self._store.write(forgotten)
+                closed.add(trace_id)
+        return sorted(closed)
+
+    def _unended(self, before_ns: int) -> list[str]:
+        query = TraceQuery.build(status=TraceState.IN_PROGRESS, until=before_ns, max_results=_MOST)
+        return [info.trace_id for info in self._store.search(query)]
+
+    def _open_root(self, trace_id: str) -> Span | None:
+        mine = self.open_spans(trace_id)
+        return next((span for span in mine if span.parent is None), None)
+
+    def _open_span(self, trace_id: str | None, span_id: str | None) -> Span | None:
+        trace, span = _ids(trace_id, span_id)
+        found = self._pipeline.open_span(span)
+        return found if found is not None and found._trace_id == trace else None
+
+    def add_trace(self, trace: Trace | Mapping[str, Any], target: Span | None = None) -> str:
+        """Add a finished trace of elsewhere: below `target`, or as the trace that it is; return the id it has here.
+
+        Raises `InvalidTrace` where it is none, or has not ended.
+        """
+        if not isinstance(trace, Trace):
+            try:
+                trace = Trace.from_dict(trace)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise InvalidTrace(f"this is not what Trace.to_dict() gives: {error!r}") from error
+        spans = graft(trace, target)
+        if target is None or target.trace_context is not None:
+            for span in spans:
+                self._pipeline.ended(span)
+        if target is not None:
+            return target.trace_id
+        for assessment in trace.assessments:
+            self.log_assessment(trace.trace_id, assessment)
+        return trace.trace_id
+
     # --- reading ---------------------------------------------------------------------------------
 
     def get_trace(self, trace_id: str) -> Trace:
@@ -92,12 +258,12 @@ class Client:
         self.flush()
         trace = self._store.get_trace(trace_id)
         if trace is None:
-            raise NotFound(f"no trace {trace_id!r} in {self.location}; search_traces() lists what there is")
+            raise self._not_found(trace_id)
         return trace
 
-    def get_last_active_trace_id(self) -> str | None:
-        """Return the id of the trace that was started last in this process, or `None`."""
-        last = self.tracer.last_trace_id
+    def get_last_active_trace_id(self, *, thread_local: bool = False) -> str | None:
+        """Return the id of the trace that was started last in this process, or in this thread, or `None`."""
+        last = self.tracer.last_trace_id_of_thread() if thread_local else self.tracer.last_trace_id
         return None if last is None else format_trace_id(last)
 
     def search_traces(
@@ -135,7 +301,7 @@ class Client:
         found = [trace for trace in found if trace is not None]
         if return_type == "list" or (return_type is None and importlib.util.find_spec("pandas") is None):
             return found
-        return _frame(found)
+        return frame(found)
 
     def delete_traces(
         self,
@@ -161,55 +327,121 @@ class Client:
         most = _MOST if max_traces is None else max_traces
         return self._store.delete(ids, experiment, query.until_ns, most)
 
+    # --- what is said of traces, and what they belong to -----------------------------------------
+
+    def set_trace_tag(self, trace_id: str, key: str, value: str) -> None:
+        """Set a tag of a trace, running or stored; raise `NotFound` where there is no such trace."""
+        self._change_tags(trace_id, {str(key): str(value)})
+
+    def delete_trace_tag(self, trace_id: str, key: str) -> None:
+        """Take a tag away from a trace, running or stored; raise `NotFound` where there is no such trace."""
+        self._change_tags(trace_id, {str(key): None})
+
+    def _change_tags(self, trace_id: str, changes: Mapping[str, str | None]) -> None:
+        for span in self.open_spans(trace_id):
+            context = span.trace_context
+            if context is not None:  # what is stored of it later must agree
+                tags = {**(context.tags or {}), **changes}
+                context.tags = {key: value for key, value in tags.items() if value is not None} or None
+        self.flush()
+        if not self._store.set_tags(trace_id, changes):
+            raise self._not_found(trace_id)
+
+    def log_assessment(self, trace_id: str, assessment: Assessment) -> Assessment:
+        """Keep feedback or an expectation with its trace; raise `NotFound` where there is no such trace."""
+        kept = assessment.replace(trace_id=trace_id)
+        self._put(trace_id, kept)
+        return kept
+
+    def get_assessment(self, trace_id: str, assessment_id: str) -> Assessment:
+        """Return one of the trace's assessments; raise `NotFound` where it has none of this id."""
+        for assessment in self.get_trace(trace_id).assessments:
+            if assessment.assessment_id == assessment_id:
+                return assessment
+        raise _no_assessment(trace_id, assessment_id)
+
+    def update_assessment(self, trace_id: str, assessment_id: str, assessment: Assessment) -> Assessment:
+        """Put `assessment` in place of the trace's one of this id, which keeps its id and the time of its making."""
+        known = self.get_assessment(trace_id, assessment_id)
+        kept = assessment.replace(
+            trace_id=trace_id, assessment_id=assessment_id, create_time_ns=known.create_time_ns,
+            last_update_time_ns=now_ns(), overrides=known.overrides, valid=known.valid,
+        )  # fmt: skip
+        self._put(trace_id, kept)
+        return kept
+
+    def override_assessment(self, trace_id: str, assessment_id: str, assessment: Assessment) -> Assessment:
+        """Keep `assessment` beside the trace's one of this id, which is valid no more."""
+        known = self.get_assessment(trace_id, assessment_id)
+        kept = assessment.replace(trace_id=trace_id, overrides=assessment_id)
+        self._put(trace_id, known.replace(valid=False, last_update_time_ns=now_ns()), kept)
+        return kept
+
+    def delete_assessment(self, trace_id: str, assessment_id: str) -> None:
+        """Delete one of the trace's assessments; one that it had overridden is valid again."""
+        self.flush()
+        if not self._store.delete_assessment(trace_id, assessment_id):
+            raise _no_assessment(trace_id, assessment_id)
+
+    def _put(self, trace_id: str, *assessments: Assessment) -> None:
+        self.flush()
+        if not self._store.put_assessments(trace_id, assessments):
+            raise self._not_found(trace_id)
+
+    def _not_found(self, trace_id: str) -> NotFound:
+        return NotFound(f"no trace {trace_id!r} in {self.location}; search_traces() lists what there is")
+
+    def put_run(self, run: Run) -> None:
+        """Keep a run, in place of one of the same id."""
+        self._store.put_run(run)
+
+    def get_run(self, run_id: str) -> Run:
+        """Return the run; raise `NotFound` where the store has none of this id."""
+        run = self._store.get_run(run_id)
+        if run is None:
+            raise NotFound(f"no run {run_id!r} in {self.location}; list_runs() lists what there is")
+        return run
+
+    def list_runs(self, experiment: str | None = None, max_results: int = 100) -> list[Run]:
+        """Return runs, newest first, of one experiment or of all."""
+        return self._store.list_runs(experiment, max_results)
+
+    def list_experiments(self) -> list[str]:
+        """Return the names of the experiments that there are traces or runs of, in order of the alphabet."""
+        self.flush()
+        return self._store.list_experiments()
+
+    def link_traces_to_run(self, trace_ids: Sequence[str], run_id: str) -> int:
+        """Make stored traces belong to a run; return how many there are of them."""
+        self.flush()
+        return self._store.set_run(trace_ids, run_id)
+
+    def unlink_traces_from_run(self, trace_ids: Sequence[str]) -> int:
+        """Make stored traces belong to no run; return how many there are of them."""
+        self.flush()
+        return self._store.set_run(trace_ids, None)
+
+
+def _no_assessment(trace_id: str, assessment_id: str) -> NotFound:
+    return NotFound(f"trace {trace_id!r} has no assessment {assessment_id!r}; its `assessments` lists what there is")
+
+
+def strings(mapping: Mapping[str, str] | None) -> dict[str, str]:
+    """Return tags or metadata as they are kept: names and values as text."""
+    return {str(key): str(value) for key, value in (mapping or {}).items()}
+
+
+def _ids(trace_id: str | None, span_id: str | None) -> tuple[int, int]:
+    try:
+        return parse_id(trace_id or "", 32), parse_id(span_id or "", 16)
+    except (ValueError, TypeError):
+        raise InvalidTrace(
+            f"a trace id of 32 hex digits and a span id of 16 are needed, not {trace_id!r} and {span_id!r}"
+        ) from None
+
 
 def _is_trace_id(text: object) -> bool:
     return isinstance(text, str) and len(text) == 32 and all(digit in "0123456789abcdef" for digit in text)
-
-
-def _frame(found: Sequence[Trace | TraceInfo]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame([_row(trace) for trace in found], columns=list(_row_names(found)))
-
-
-_COLUMNS = (
-    "trace_id", "name", "state", "request_time", "duration_ms", "experiment", "run", "session", "user", "request",
-    "response", "input_tokens", "output_tokens", "total_tokens", "cost", "tags", "metadata", "span_count",
-    "error_count",
-)  # fmt: skip
-
-
-def _row_names(found: Sequence[Trace | TraceInfo]) -> Sequence[str]:
-    return _COLUMNS if found and isinstance(found[0], TraceInfo) else (*_COLUMNS, "trace", "spans")
-
-
-def _row(trace: Trace | TraceInfo) -> dict[str, Any]:
-    info = trace.info if isinstance(trace, Trace) else trace
-    usage = info.usage
-    row = {
-        "trace_id": info.trace_id,
-        "name": info.name,
-        "state": str(info.state),
-        "request_time": datetime.fromtimestamp(info.start_time_ns / 1e9, timezone.utc),
-        "duration_ms": None if info.duration_ns is None else info.duration_ns / 1e6,
-        "experiment": info.experiment,
-        "run": info.run,
-        "session": info.session,
-        "user": info.user,
-        "request": info.request_preview,
-        "response": info.response_preview,
-        "input_tokens": usage.input_tokens if usage else None,
-        "output_tokens": usage.output_tokens if usage else None,
-        "total_tokens": usage.total_tokens if usage else None,
-        "cost": info.cost.total if info.cost else None,
-        "tags": dict(info.tags),
-        "metadata": dict(info.metadata),
-        "span_count": info.span_count,
-        "error_count": info.error_count,
-    }
-    return (
-        {**row, "trace": trace, "spans": [span.to_dict() for span in trace.spans]} if isinstance(trace, Trace) else row
-    )
 
 
 _lock = ForkLock(rank=0)

@@ -15,6 +15,10 @@ class InvalidQuery(AutologError, ValueError):
     """A search asks for something that can't be searched."""
 
 
+class InvalidTrace(AutologError, ValueError):
+    """A trace can't be taken as it is."""
+
+
 class InvalidAssessment(AutologError, ValueError):
     """Feedback or an expectation lacks something, or has something that can't be."""
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from autolog.client import default_client
+from autolog.client import default_client, strings
 from autolog.context import detach
 from autolog.context import suppress as _suppress
 from autolog.errors import InvalidSetting
 from autolog.instrumentation.registry import IntegrationStatus, registry
-from autolog.model.span import NO_SPAN, Span, SpanType
+from autolog.model.span import NO_SPAN, Link, Span, SpanType
 from autolog.model.trace import Trace, TraceInfo, TraceState
 from autolog.pipeline import Stats
 from autolog.search.query import Moment
@@ -123,6 +123,7 @@ def start_span(
     attributes: Mapping[str, Any] | None = None,
     *,
     inputs: Any = None,
+    links: Sequence[Link] = (),
 ) -> Span:
     """Start a span below the current one, or the root of a new trace.
 
@@ -134,8 +135,35 @@ def start_span(
         return NO_SPAN
     kind = span_type if type(span_type) is SpanType else SpanType(span_type)
     if inputs is None:
-        return tracer.start_span(name, kind, attributes=attributes)
-    return tracer.start_span(name, kind, inputs=inputs, attributes=attributes)
+        span = tracer.start_span(name, kind, attributes=attributes)
+    else:
+        span = tracer.start_span(name, kind, inputs=inputs, attributes=attributes)
+    if links:
+        span.set_links(links)
+    return span
+
+
+def start_span_no_context(
+    name: str,
+    span_type: SpanType | str = SpanType.UNKNOWN,
+    parent_span: Span | None = None,
+    inputs: Any = None,
+    attributes: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
+    *,
+    start_time_ns: int | None = None,
+) -> Span:
+    """Start a span below `parent_span`, or the root of a new trace, whatever runs here; end it with `span.end()`."""
+    client = default_client()
+    if parent_span is None:
+        return client.start_trace(
+            name, span_type, inputs=inputs, attributes=attributes, start_time_ns=start_time_ns, tags=tags,
+            metadata=metadata,
+        )  # fmt: skip
+    return client.start_span(
+        name, parent_span, span_type, inputs=inputs, attributes=attributes, start_time_ns=start_time_ns
+    )
 
 
 def get_current_active_span() -> Span | None:
@@ -143,26 +171,57 @@ def get_current_active_span() -> Span | None:
     return current_span()
 
 
+def get_active_trace_id() -> str | None:
+    """Return the id of the trace that runs here, or `None`."""
+    span = current_span()
+    return None if span is None else span.trace_id
+
+
 def update_current_trace(
-    *,
     tags: Mapping[str, str] | None = None,
     metadata: Mapping[str, str] | None = None,
-    session_id: str | None = None,
-    user: str | None = None,
+    client_request_id: str | None = None,
     request_preview: str | None = None,
     response_preview: str | None = None,
+    state: TraceState | str | None = None,
+    *,
+    session_id: str | None = None,
+    user: str | None = None,
+    version: str | None = None,
 ) -> None:
-    """Change what is recorded of the trace that runs here; does nothing outside of one."""
+    """Change what is recorded of the trace that runs here; does nothing outside of one.
+
+    Tags and metadata are added to those that it has. `state`, `"OK"` or `"ERROR"`, is what the trace ends as, whatever
+    its root says. Raises `InvalidSetting` for any other.
+    """
+    ends_as = _final_state(state)
     span = current_span()
     if span is None or span.trace_context is None:
         return
     context = span.trace_context
-    context.tags = {**(context.tags or {}), **_strings(tags)} or None
-    context.metadata = {**(context.metadata or {}), **_strings(metadata)} or None
-    context.session = session_id or context.session
-    context.user = user or context.user
-    context.request_preview = request_preview or context.request_preview
-    context.response_preview = response_preview or context.response_preview
+    context.tags = {**(context.tags or {}), **strings(tags)} or None
+    context.metadata = {**(context.metadata or {}), **strings(metadata)} or None
+    given = {
+        "client_request_id": client_request_id,
+        "request_preview": request_preview,
+        "response_preview": response_preview,
+        "state": ends_as,
+        "session": session_id,
+        "user": user,
+        "version": version,
+    }
+    for name, value in given.items():
+        if value is not None:
+            setattr(context, name, value)
+
+
+def _final_state(state: TraceState | str | None) -> TraceState | None:
+    if state is None:
+        return None
+    found = TraceState.__members__.get(str(state).upper())
+    if found is None or found is TraceState.IN_PROGRESS:
+        raise InvalidSetting(f"a trace can't be made to end as {state!r}; there are: OK, ERROR, CANCELLED")
+    return found
 
 
 @contextmanager
@@ -172,15 +231,18 @@ def context(
     metadata: Mapping[str, str] | None = None,
     session_id: str | None = None,
     user: str | None = None,
+    experiment: str | None = None,
+    version: str | None = None,
     enabled: bool = True,
 ) -> Iterator[None]:
-    """Set tags, metadata, session and user of every trace that starts inside the block.
+    """Set tags, metadata, session, user, experiment and version of every trace that starts inside the block.
 
     With `enabled=False` nothing is recorded inside it.
     """
     token = with_ambient(
-        tags=_strings(tags) or None, metadata=_strings(metadata) or None, session=session_id, user=user
-    )
+        tags=strings(tags) or None, metadata=strings(metadata) or None, session=session_id, user=user,
+        experiment=experiment, version=version,
+    )  # fmt: skip
     try:
         if enabled:
             yield
@@ -191,15 +253,11 @@ def context(
         detach(token)
 
 
-def _strings(mapping: Mapping[str, str] | None) -> dict[str, str]:
-    return {str(key): str(value) for key, value in (mapping or {}).items()}
-
-
-def set_experiment(name: str) -> None:
-    """Make `name` the experiment that traces belong to from now on."""
-    if not isinstance(name, str) or not name.strip():
-        raise InvalidSetting(f"an experiment needs a name, not {name!r}")
-    default_client().tracer.experiment = name
+def set_experiment(experiment_name: str) -> None:
+    """Make this the experiment that traces belong to from now on."""
+    if not isinstance(experiment_name, str) or not experiment_name.strip():
+        raise InvalidSetting(f"an experiment needs a name, not {experiment_name!r}")
+    default_client().tracer.experiment = experiment_name
 
 
 def set_store(address: str | None) -> None:
@@ -217,9 +275,27 @@ def get_trace(trace_id: str) -> Trace:
     return default_client().get_trace(trace_id)
 
 
-def get_last_active_trace_id() -> str | None:
-    """Return the id of the trace that was started last in this process, or `None`."""
-    return default_client().get_last_active_trace_id()
+def get_last_active_trace_id(*, thread_local: bool = False) -> str | None:
+    """Return the id of the trace that was started last in this process, or in this thread, or `None`."""
+    return default_client().get_last_active_trace_id(thread_local=thread_local)
+
+
+def set_trace_tag(trace_id: str, key: str, value: str) -> None:
+    """Set a tag of a trace, running or stored; raise `NotFound` where there is no such trace."""
+    default_client().set_trace_tag(trace_id, key, value)
+
+
+def delete_trace_tag(trace_id: str, key: str) -> None:
+    """Take a tag away from a trace, running or stored; raise `NotFound` where there is no such trace."""
+    default_client().delete_trace_tag(trace_id, key)
+
+
+def add_trace(trace: Trace | Mapping[str, Any], target: Span | None = None) -> str:
+    """Add a finished trace of elsewhere: below `target`, or else below what runs here; return the id it has here.
+
+    Where nothing runs here it is added as the trace that it is. Raises `InvalidTrace` where it is none, or has not ended.
+    """
+    return default_client().add_trace(trace, target or current_span())
 
 
 def search_traces(

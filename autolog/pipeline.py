@@ -119,6 +119,14 @@ class Pipeline:
         if not self._is_awake:
             self._rouse()
 
+    def open_spans(self) -> list[Span]:
+        """Return the spans that started and have not ended."""
+        return list(self._open.values())
+
+    def open_span(self, span_id: int) -> Span | None:
+        """Return the span of this id where it has not ended."""
+        return self._open.get(span_id)
+
     def _rouse(self) -> None:
         self._is_awake = True
         self._alarm.put(None)

@@ -27,6 +27,8 @@ class Settings:
     """Where traces are kept: a path, `sqlite:///path` or `memory:`. By default `.autolog/traces.db`."""
     experiment: str = "default"
     """The experiment that new traces belong to."""
+    version: str | None = None
+    """The program's version, which new traces are found by."""
     capture_content: bool = True
     """`False` keeps names, times, tokens and errors' types, and no inputs, outputs or error texts."""
     capture_user: bool = True
@@ -68,11 +70,12 @@ class Settings:
 
 
 _DEFAULTS = Settings()
+_TEXTS = frozenset({"store", "version"})
 _CHOICES = {"duplicates": ("nest", "merge", "drop")}
 
 
 def _expected(name: str) -> type:
-    return bool if name == "tracing" else str if name == "store" else type(getattr(_DEFAULTS, name))
+    return bool if name == "tracing" else str if name in _TEXTS else type(getattr(_DEFAULTS, name))
 
 
 def _check(name: str, value: Any) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from contextvars import Token
 from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.trace import Span as OtelSpan
 
 from autolog.context import _SUPPRESS_KEY, _get_current, innermost, innermost_step
@@ -16,6 +18,7 @@ from autolog.model.span import NO_SPAN, Span, SpanType
 from autolog.model.trace import TraceContext
 
 _UNSET: Any = object()
+_NOWHERE = Context()
 
 
 class Tracer:
@@ -28,7 +31,9 @@ class Tracer:
         self.experiment = experiment
         self.duplicates = "nest"
         """What becomes of an SDK's span of a model call that a framework has a span of: `nest`, `merge` or `drop`."""
+        self.version: str | None = None
         self.last_trace_id: int | None = None
+        self._thread = threading.local()
         self._on_start = on_start
         self._on_end = on_end
 
@@ -53,6 +58,22 @@ class Tracer:
             return NO_SPAN
         above = parent if parent is not None else innermost(current)
         return self._start(current, above, name, span_type, inputs, attributes, start_time_ns)
+
+    def start_apart(
+        self,
+        name: str,
+        span_type: SpanType,
+        parent: OtelSpan | None,
+        *,
+        inputs: Any = None,
+        attributes: Mapping[str, Any] | None = None,
+        start_time_ns: int | None = None,
+    ) -> Span:
+        """Start a span below `parent`, or as the root of a new trace, whatever runs here."""
+        if not self.enabled:
+            return NO_SPAN
+        given = _UNSET if inputs is None else inputs
+        return self._start(_NOWHERE, parent, name, span_type, given, attributes, start_time_ns)
 
     def start_sdk_call(self, name: str, span_type: SpanType, **details: Any) -> Span:
         """Start the span of a model call as an SDK makes it, and mark it where a framework has a span of the same call."""
@@ -116,9 +137,19 @@ class Tracer:
     def _start_root(self, name: str, span_type: SpanType, above: object, start_time_ns: int | None) -> Span:
         trace_id, parent_id = (None, None) if above is None else _remote_parent(above)
         span = Span(name, span_type, trace_id or new_trace_id(), new_span_id(), parent_id, start_time_ns or now_ns())
-        span._context = TraceContext(self.experiment)
-        self.last_trace_id = span._trace_id
+        span._context = TraceContext(self.experiment, version=self.version)
+        self.last_trace_id = self._thread.last_trace_id = span._trace_id
         return span
+
+    def last_trace_id_of_thread(self) -> int | None:
+        """Return the id of the trace that this thread started last, or `None`."""
+        found: int | None = getattr(self._thread, "last_trace_id", None)
+        return found
+
+
+def remote_span(trace_id: int, span_id: int) -> OtelSpan:
+    """Return what stands for a span of elsewhere, of which only the ids are known."""
+    return NonRecordingSpan(SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(1)))
 
 
 def _remote_parent(above: object) -> tuple[int | None, int | None]:
@@ -135,12 +166,17 @@ _AMBIENT_KEY = otel_context.create_key("autolog-trace-fields")
 
 def with_ambient(**fields: Any) -> Token[Context]:
     """Set fields of the traces that start from here on; return the token that `context.detach` takes."""
-    above = _get_current().get(_AMBIENT_KEY)
-    merged = dict(above) if isinstance(above, dict) else {}
+    merged = dict(ambient())
     for name, value in fields.items():
         if value is not None:
             merged[name] = {**merged.get(name, {}), **value} if isinstance(value, dict) else value
     return otel_context.attach(otel_context.set_value(_AMBIENT_KEY, merged))
+
+
+def ambient() -> Mapping[str, Any]:
+    """Return the fields that a trace would have that starts here."""
+    found = _get_current().get(_AMBIENT_KEY)
+    return found if isinstance(found, dict) else {}
 
 
 def _apply_ambient(fields: object, context: TraceContext | None) -> None:

@@ -59,7 +59,7 @@ class Assessment:
     span_id: str | None = None
     """The span that it is about, 16 hex digits, or `None` for the whole trace."""
     rationale: str | None = None
-    error: str | None = None
+    error: BaseException | str | None = None
     """Why there is no value, where whoever was to give it failed."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     trace_id: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Token
 from dataclasses import dataclass, field
 from enum import Enum
@@ -349,6 +349,10 @@ class Span(otel.Span):
         link = Link(format_trace_id(context.trace_id), format_span_id(context.span_id), dict(attributes or {}))
         self._links = [*(self._links or ()), link]
 
+    def set_links(self, links: Iterable[Link]) -> None:
+        """Link other spans, beside those that are linked."""
+        self._links = [*(self._links or ()), *links] or None
+
     def record_exception(
         self,
         exception: BaseException,
@@ -413,10 +417,23 @@ class Span(otel.Span):
                 with guarded:
                     work(self)
 
-    def end(self, end_time: int | None = None) -> None:
+    def end(
+        self,
+        end_time: int | None = None,
+        *,
+        outputs: Any = None,
+        attributes: Mapping[str, Any] | None = None,
+        status: Any = None,
+    ) -> None:
         """End it now, or at `end_time` in nanoseconds. A second call changes nothing."""
         if self.end_time_ns is not None:
             return
+        if outputs is not None:
+            self.set_outputs(outputs)
+        if attributes is not None:
+            self.set_attributes(attributes)
+        if status is not None:
+            self.set_status(status)
         if self._status is Status.UNSET:
             self._status = Status.OK
         self.end_time_ns = max(end_time or now_ns(), self.start_time_ns)
@@ -552,9 +569,9 @@ class _NoSpan(Span):
         return None
 
     set_inputs = set_outputs = set_attribute = set_attributes = set_usage = set_cost = _nothing
-    mark_duplicate_of = set_span_type = set_status = add_event = add_link = record_exception = defer = end = (
-        update_name
-    ) = record_failure = _nothing
+    mark_duplicate_of = set_span_type = set_status = add_event = add_link = set_links = record_exception = defer = (
+        end
+    ) = update_name = record_failure = _nothing
 
     def is_recording(self) -> bool:
         return False
