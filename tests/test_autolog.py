@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import subprocess
@@ -242,30 +243,33 @@ def test_the_environment_turns_tracing_on_at_import():
     assert run("import autolog as al; print(al.integrations()[0].on)", AUTOLOG_TRACING="true") == "True"
 
 
+SETTINGS = {
+    "tracing": ("0", False),
+    "store": ("x.db", "x.db"),
+    "experiment": ("e", "e"),
+    "version": ("v2", "v2"),
+    "capture_content": ("no", False),
+    "capture_user": ("off", False),
+    "capture_embeddings": ("yes", True),
+    "inject_stream_usage": ("1", True),
+    "duplicates": ("merge", "merge"),
+    "cost": ("False", False),
+    "flush_interval": ("0.5", 0.5),
+    "queue_spans": ("1", 1),
+    "queue_bytes": ("2", 2),
+    "max_string": ("3", 3),
+    "max_payload": ("4", 4),
+    "max_media": ("5", 5),
+    "max_stream": ("6", 6),
+    "exit_timeout": ("7", 7.0),
+}
+
+
 def test_every_setting_has_its_variable():
     assert from_environment({}) == Settings()
-    read = from_environment(
-        {
-            "AUTOLOG_TRACING": "0",
-            "AUTOLOG_STORE": "x.db",
-            "AUTOLOG_EXPERIMENT": "e",
-            "AUTOLOG_CAPTURE_CONTENT": "no",
-            "AUTOLOG_CAPTURE_USER": "off",
-            "AUTOLOG_CAPTURE_EMBEDDINGS": "yes",
-            "AUTOLOG_INJECT_STREAM_USAGE": "1",
-            "AUTOLOG_DUPLICATES": "merge",
-            "AUTOLOG_COST": "False",
-            "AUTOLOG_FLUSH_INTERVAL": "0.5",
-            "AUTOLOG_QUEUE_SPANS": "1",
-            "AUTOLOG_QUEUE_BYTES": "2",
-            "AUTOLOG_MAX_STRING": "3",
-            "AUTOLOG_MAX_PAYLOAD": "4",
-            "AUTOLOG_MAX_MEDIA": "5",
-            "AUTOLOG_MAX_STREAM": "6",
-            "AUTOLOG_EXIT_TIMEOUT": "7",
-        }
-    )
-    assert read == Settings(False, "x.db", "e", False, False, True, True, "merge", False, 0.5, 1, 2, 3, 4, 5, 6, 7.0)
+    assert SETTINGS.keys() == {field.name for field in dataclasses.fields(Settings)}
+    read = from_environment({f"AUTOLOG_{name.upper()}": text for name, (text, _) in SETTINGS.items()})
+    assert read == Settings(**{name: value for name, (_, value) in SETTINGS.items()})
 
 
 @pytest.mark.parametrize(
