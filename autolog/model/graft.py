@@ -65,6 +65,6 @@ def _moments(span: Span) -> list[int]:
 
 def mark_forgotten(span: Span) -> None:
     """Say of an open span that nobody ended it."""
-    span.set_attribute(semconv.ABANDONED, True)
+    span.set_attributes({semconv.ABANDONED: True, semconv.ERROR_TYPE: "forgotten"})
     if span.status.code is StatusCode.UNSET:
         span.set_status(Status(StatusCode.ERROR, "nobody ended this span"))
