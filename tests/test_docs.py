@@ -11,9 +11,12 @@ import pytest
 
 import autolog as al
 from autolog.settings import Settings
+from autolog.testing import fresh_client
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Pages whose examples need neither a model nor a network, and run as they stand, one after the other.
+RUN = ("client", "opentelemetry", "own-code", "privacy", "sampling", "search")
 
 
 def test_every_setting_is_documented_with_its_default():
@@ -34,6 +37,15 @@ def test_examples_are_python_and_links_lead_somewhere(page):
         ast.parse(block)
     for target in re.findall(r"\]\((?!http)([^)#]+)", text):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.stem in RUN], ids=lambda page: page.name)
+def test_examples_run_as_they_stand(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with fresh_client():
+        names = {"__name__": "__main__"}
+        for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL), start=1):
+            exec(compile(block, f"{page.name}, example {number}", "exec"), names)
 
 
 def test_every_public_name_exists_and_says_what_it_is():
