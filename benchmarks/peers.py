@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 OpenSpan = Callable[[], AbstractContextManager[Any]]
+Decorate = Callable[[Callable[..., Any]], Callable[..., Any]]
+Fill = Callable[[Any, Any, Any], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,10 @@ class Peer:
     """By library, what traces it from now on. It is measured with these."""
     open_span: Callable[[], OpenSpan] | None = None
     """Return a function that opens a span of the peer's own; it was set up before."""
+    decorate: Callable[[], Decorate] | None = None
+    """Return the peer's decorator of functions; it was set up before."""
+    fill: Fill | None = None
+    """Record inputs and outputs of an open span of the peer's own."""
     statement: str = "pass"
     """What a program writes to import it."""
     distributions: Sequence[str] = ()
@@ -77,6 +84,17 @@ def _autolog_span() -> OpenSpan:
     return partial(autolog.start_span, "step")
 
 
+def _autolog_decorator() -> Decorate:
+    import autolog
+
+    return autolog.trace
+
+
+def _set_inputs_and_outputs(span: Any, inputs: Any, outputs: Any) -> None:
+    span.set_inputs(inputs)
+    span.set_outputs(outputs)
+
+
 def _mlflow(folder: Path) -> Kept:
     import mlflow
 
@@ -101,6 +119,12 @@ def _mlflow_span() -> OpenSpan:
     import mlflow
 
     return partial(mlflow.start_span, "step")
+
+
+def _mlflow_decorator() -> Decorate:
+    import mlflow
+
+    return mlflow.trace
 
 
 def _nowhere() -> Any:
@@ -138,6 +162,19 @@ def _opentelemetry_span() -> OpenSpan:
     return partial(get_tracer("benchmark").start_as_current_span, "step")
 
 
+def _openinference_decorator() -> Decorate:
+    from openinference.instrumentation import OITracer, TraceConfig
+    from opentelemetry.trace import get_tracer
+
+    decorate: Decorate = OITracer(get_tracer("benchmark"), config=TraceConfig()).chain
+    return decorate
+
+
+def _set_json(span: Any, inputs: Any, outputs: Any) -> None:
+    span.set_attribute("input.value", json.dumps(inputs))
+    span.set_attribute("output.value", json.dumps(outputs))
+
+
 def _logfire(folder: Path) -> Kept:  # noqa: ARG001
     import logfire
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -161,6 +198,16 @@ def _logfire_span() -> OpenSpan:
         return logfire.span("step")  # which looks at the source of the line that calls it
 
     return open_span
+
+
+def _logfire_decorator() -> Decorate:
+    import logfire
+
+    return logfire.instrument("step", extract_args=True, record_return=True)
+
+
+def _set_values(span: Any, inputs: Any, outputs: Any) -> None:
+    span.set_attributes({"inputs": inputs, "outputs": outputs})
 
 
 def _langfuse(folder: Path) -> Kept:  # noqa: ARG001
@@ -195,6 +242,8 @@ PEERS: Mapping[str, Peer] = {
         _autolog,
         _AUTOLOG,
         _autolog_span,
+        _autolog_decorator,
+        _set_inputs_and_outputs,
         "import autolog",
         ("autolog-tracing",),
     ),
@@ -204,6 +253,8 @@ PEERS: Mapping[str, Peer] = {
         _autolog,
         _AUTOLOG,
         _autolog_span,
+        _autolog_decorator,
+        _set_inputs_and_outputs,
         environment="autolog",
         variables={"AUTOLOG_TRACING": "false"},
     ),
@@ -213,6 +264,8 @@ PEERS: Mapping[str, Peer] = {
         _mlflow,
         {library: partial(_mlflow_traces, library) for library in LIBRARIES},
         _mlflow_span,
+        _mlflow_decorator,
+        _set_inputs_and_outputs,
         "import mlflow",
         ("mlflow",),
         variables={"MLFLOW_DISABLE_TELEMETRY": "true"},
@@ -227,6 +280,8 @@ PEERS: Mapping[str, Peer] = {
             "llama_index": partial(_instrument, "openinference.instrumentation.llama_index", "LlamaIndexInstrumentor"),
         },
         _opentelemetry_span,
+        _openinference_decorator,
+        _set_json,
         "import openinference.instrumentation.openai, opentelemetry.sdk.trace.export",
         (
             "openinference-instrumentation-openai",
@@ -244,6 +299,8 @@ PEERS: Mapping[str, Peer] = {
             "llama_index": partial(_instrument, "opentelemetry.instrumentation.llamaindex", "LlamaIndexInstrumentor"),
         },
         _opentelemetry_span,
+        None,
+        _set_json,
         "import opentelemetry.instrumentation.openai, opentelemetry.sdk.trace.export",
         (
             "opentelemetry-instrumentation-openai",
@@ -257,6 +314,8 @@ PEERS: Mapping[str, Peer] = {
         _logfire,
         {"openai": _logfire_traces_openai},
         _logfire_span,
+        _logfire_decorator,
+        _set_values,
         "import logfire",
         ("logfire",),
     ),

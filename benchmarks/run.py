@@ -32,6 +32,7 @@ OF_PEERS = (
     ("call", "openai"),
     ("stream", "openai"),
     ("span", "openai"),
+    ("burst", "openai"),
     ("runs", "langchain"),
     ("loop", "langchain"),
     ("runs", "llama_index"),
@@ -113,6 +114,8 @@ def run_round(peers: list[str], only: list[str], traces: dict[str, int], *, is_f
         of = found[report.key(measurement, library)] = {}
         for peer in _tracing(peers, library):
             if measurement in ("import", "versions") and PEERS[peer].environment:
+                continue
+            if measurement == "burst" and not PEERS[peer].keeps:
                 continue
             of[peer] = measure(measurement, peer, library, peer, library)
     for measurement in OF_AUTOLOG:
