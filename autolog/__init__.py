@@ -14,6 +14,7 @@ from autolog.assessments import (
     update_assessment,
 )
 from autolog.client import Client
+from autolog.decorator import trace
 from autolog.errors import (
     AutologError,
     InvalidAssessment,
@@ -120,6 +121,7 @@ __all__ = [
     "start_span_no_context",
     "stats",
     "store_location",
+    "trace",
     "update_assessment",
     "update_current_trace",
 ]

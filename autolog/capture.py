@@ -69,6 +69,11 @@ def _description(kind: type) -> Callable[[Any], Any] | None:
 
 def _outline(value: Any) -> Any:
     """Say in plain values what an object is that msgspec does not know."""
+    # Even `isinstance` asks the object, where it has a `__class__` of its own.
+    return attempt(_plain_values, value, default=f"<{_name(type(value))} object>")
+
+
+def _plain_values(value: Any) -> Any:
     kind = type(value)
     description = _description(kind)
     if description is not None:
@@ -122,7 +127,7 @@ class _Walk:
         self._path: set[int] = set()
 
     def copy(self, value: Any, depth: int) -> Any:
-        if isinstance(value, _SCALARS) and type(value).__module__ == "builtins":
+        if type(value) in _SCALARS:
             return value
         self._nodes += 1
         if self._nodes > _MAX_NODES:
@@ -133,7 +138,7 @@ class _Walk:
             return "<cycle>"
         self._path.add(id(value))
         try:
-            return self._container(value, depth)
+            return attempt(self._container, value, depth, default=f"<{_name(type(value))} object>")
         finally:
             self._path.discard(id(value))
 

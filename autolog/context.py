@@ -46,6 +46,29 @@ def detach(token: Token[Context]) -> None:
         return
 
 
+def leave(span: OtelSpan, token: Token[Context]) -> None:
+    """Make current again what was so before `attach(span)`, in whichever context that was."""
+    try:
+        _detach(token)
+    except (ValueError, RuntimeError):
+        # `asyncio.wait_for` of Python before 3.12 runs each step of a stream in a task, and so in a context, of its own.
+        before = getattr(token, "old_value", None)
+        if isinstance(before, Context) and _get_current().get(_SPAN_KEY) is span:
+            _attach(before)
+
+
+def enter(context: Context) -> Token[Context]:
+    """Make `context` the current one; `come_back` takes the token."""
+    return _attach(context)
+
+
+def come_back(token: Token[Context]) -> Context:
+    """Make current again what was so before `enter`; return what was so until now, to enter it again."""
+    inside = _get_current()
+    detach(token)
+    return inside
+
+
 def current_otel_span() -> OtelSpan:
     """Return the current span, ours or any other OpenTelemetry library's."""
     return cast("OtelSpan", _get_current().get(_SPAN_KEY) or INVALID_SPAN)

@@ -61,13 +61,13 @@ def test_a_generator_that_is_closed_elsewhere_ends_its_span_quietly(client):
     generator.close()
 
     [span] = spans(client)
-    assert span.status.code == "OK"
+    assert span.status.code == "CANCELLED"
     assert al.get_current_active_span() is None
 
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(KeyboardInterrupt(), "ERROR"), (SystemExit(), "ERROR"), (asyncio.CancelledError(), "CANCELLED")],
+    [(KeyboardInterrupt(), "ERROR"), (SystemExit(1), "ERROR"), (asyncio.CancelledError(), "CANCELLED")],
 )
 def test_leaving_a_block_by_any_exception_ends_the_span_as_failed_or_cancelled(client, error, code):
     with pytest.raises(type(error)) as raised, al.start_span("x"):
@@ -78,6 +78,15 @@ def test_leaving_a_block_by_any_exception_ends_the_span_as_failed_or_cancelled(c
     assert span.status.code == code
     assert traces(client)[0].state == code
     assert type(error).__name__ in span.attributes["error.type"]
+
+
+@pytest.mark.parametrize("code", [None, 0, False])
+def test_a_program_that_exits_well_has_not_failed(client, code):
+    with pytest.raises(SystemExit), al.start_span("x"):
+        raise SystemExit(code)
+
+    [span] = spans(client)
+    assert (span.status.code, span.events) == ("OK", ())
 
 
 def test_spans_of_opentelemetry_and_ours_nest_in_each_other(client):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from opentelemetry import trace as otel
 
 from autolog import capture, semconv
-from autolog.context import attach, detach
+from autolog.context import attach, leave
 from autolog.fork import ForkLock
 from autolog.guard import attempt, guarded
 from autolog.ids import format_span_id, format_trace_id, now_ns, parse_id
@@ -374,6 +374,15 @@ class Span(otel.Span):
             else:
                 self.record_exception(exception)
 
+    def left_by(self, exception: BaseException) -> None:
+        """Record that `exception` ended its code: that it failed, was called off, or had done what it should."""
+        with guarded:
+            if isinstance(exception, GeneratorExit):
+                if self._status is Status.UNSET:
+                    self._status = Status.CANCELLED
+            elif not _is_success(exception):
+                self.record_exception(exception)
+
     def _tell_parent(self, exception: BaseException) -> None:
         # Not the exception itself: it holds the frames that it passed, and all that they hold.
         if self._parent is not None:
@@ -461,9 +470,9 @@ class Span(otel.Span):
     ) -> None:
         token, self._token = self._token, None
         if token is not None:
-            detach(token)
-        if error is not None and not isinstance(error, GeneratorExit):
-            self.record_exception(error)
+            leave(self, token)
+        if error is not None:
+            self.left_by(error)
         self.end()
 
     # --- as data ---------------------------------------------------------------------------------
@@ -545,6 +554,11 @@ def exception_event(
     return SpanEvent(semconv.EXCEPTION_EVENT, timestamp or now_ns(), details)
 
 
+def _is_success(error: BaseException) -> bool:
+    """Whether it is a program's way to end well: `sys.exit()`."""
+    return isinstance(error, SystemExit) and (error.code is None or (isinstance(error.code, int) and error.code == 0))
+
+
 def exception_type(error: BaseException) -> str:
     """Return the exception's type as users import it (`openai.RateLimitError`, not its private module)."""
     kind = type(error)
@@ -571,7 +585,7 @@ class _NoSpan(Span):
     set_inputs = set_outputs = set_attribute = set_attributes = set_usage = set_cost = _nothing
     mark_duplicate_of = set_span_type = set_status = add_event = add_link = set_links = record_exception = defer = (
         end
-    ) = update_name = record_failure = _nothing
+    ) = update_name = record_failure = left_by = _nothing
 
     def is_recording(self) -> bool:
         return False

@@ -1,0 +1,416 @@
+"""`@trace`: a span for each call of a function of one's own, whichever kind of function it is."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import sys
+import types
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextvars import Token
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from opentelemetry.context import Context
+from opentelemetry.trace import set_span_in_context
+
+from autolog import capture, semconv
+from autolog.client import default_client
+from autolog.context import attach, come_back, enter, leave
+from autolog.guard import attempt, guarded
+from autolog.model.span import NO_SPAN, Span, SpanType
+
+if TYPE_CHECKING:
+    Traceable = Callable[..., Any] | classmethod[Any, ..., Any] | staticmethod[..., Any]
+
+logger = logging.getLogger("autolog")
+
+F = TypeVar("F", bound="Traceable")
+Reducer = Callable[[list[Any]], Any]
+
+MOST_ITEMS = 100_000
+"""How many items of a generator are kept; what comes after is only counted."""
+MOST_BYTES = 16_000_000
+"""How many bytes of items are kept, unless an `output_reducer` wants the items themselves."""
+
+
+@overload
+def trace(
+    func: None = None,
+    name: str | None = None,
+    span_type: SpanType | str = ...,
+    attributes: Mapping[str, Any] | None = None,
+    output_reducer: Reducer | None = None,
+) -> Callable[[F], F]: ...
+
+
+@overload
+def trace(
+    func: F,
+    name: str | None = None,
+    span_type: SpanType | str = ...,
+    attributes: Mapping[str, Any] | None = None,
+    output_reducer: Reducer | None = None,
+) -> F: ...
+
+
+def trace(
+    func: Any = None,
+    name: str | None = None,
+    span_type: SpanType | str = SpanType.UNKNOWN,
+    attributes: Mapping[str, Any] | None = None,
+    output_reducer: Reducer | None = None,
+) -> Any:
+    """Have each call of a function make a span, which is current while the function's own code runs.
+
+    Inputs are the arguments by their names, outputs what is returned, unless the function calls `set_outputs` itself.
+    A generator's span, sync or async, lasts from the first item that is asked for until the generator ends or is left;
+    its outputs are the items (the first 100,000 of them), or what `output_reducer` makes of their list. Raises
+    `TypeError` for what can't be traced.
+    """
+    if func is None:
+        return lambda func: trace(func, name, span_type, attributes, output_reducer)
+    if isinstance(func, (classmethod, staticmethod)):
+        return type(func)(trace(func.__func__, name, span_type, attributes, output_reducer))
+    _check(func)
+    lay = next((lay for is_of, lay in _KINDS if is_of(func) or is_of(type(func).__call__)), None)
+    if output_reducer is not None and lay not in (_over_generator, _over_async_generator):
+        raise TypeError(f"output_reducer makes outputs of a generator's items, and {_name(func)!r} is no generator")
+    traced = (lay or _over_function)(func, Calls(func, name, SpanType(span_type), attributes, output_reducer))
+    if not hasattr(func, "__name__"):
+        traced.__name__ = traced.__qualname__ = _name(func)
+    return traced
+
+
+def _check(func: Any) -> None:
+    if isinstance(func, type):
+        raise TypeError(f"@trace goes on functions and methods; decorate the methods of {func.__qualname__!r} instead")
+    if isinstance(func, property):
+        raise TypeError("@trace goes below @property, on the function itself")
+    if not callable(func):
+        raise TypeError(f"@trace goes on functions and methods, not on {type(func).__name__!r} objects")
+
+
+def _name(func: Any) -> str:
+    while isinstance(func, functools.partial):
+        func = func.func
+    return str(getattr(func, "__name__", None) or type(func).__name__)
+
+
+class Calls:
+    """What the calls of one function have in common, and the spans that they make."""
+
+    __slots__ = ("_attributes", "_name", "_parameters", "_span_type", "reducer")
+
+    def __init__(
+        self,
+        func: Any,
+        name: str | None,
+        span_type: SpanType,
+        attributes: Mapping[str, Any] | None,
+        reducer: Reducer | None,
+    ) -> None:
+        self._name = name or _name(func)
+        self._span_type = span_type
+        self._attributes = dict(attributes) if attributes else None
+        self._parameters = Parameters(func)
+        self.reducer = reducer
+
+    def start(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
+        """Start the span of a call."""
+        with guarded:
+            tracer = default_client().tracer
+            if tracer.enabled:
+                inputs = self._parameters.bound(args, kwargs)
+                return tracer.start_span(self._name, self._span_type, inputs=inputs, attributes=self._attributes)
+        return NO_SPAN
+
+    @staticmethod
+    def returned(span: Span, token: Token[Context], result: Any) -> None:
+        """End the span of a call that returned."""
+        leave(span, token)
+        with guarded:
+            if type(span) is Span and "_outputs" not in span.__dict__:
+                span._outputs = result if type(result) in _UNCHANGING else capture.snapshot(result)
+            span.end()
+
+    @staticmethod
+    def raised(span: Span, token: Token[Context], error: BaseException) -> None:
+        """End the span of a call that raised."""
+        leave(span, token)
+        with guarded:
+            span.left_by(error)
+            span.end()
+
+
+class Parameters:
+    """A function's parameters, laid out so that arguments get their names fast."""
+
+    __slots__ = ("_defaults", "_is_plain", "_keyword_only", "_names", "_positional_only", "_skipped", "_star", "_stars")
+
+    def __init__(self, func: Any) -> None:
+        signature = attempt(_signature, func, default=None)
+        # A function that tells of no parameters, as some of those in C, takes whatever comes.
+        unknown = inspect.Signature([_ANY_ARGS, _ANY_KWARGS])
+        parameters = list((signature or unknown).parameters.values())
+        first = parameters[0] if parameters else None
+        self._skipped = first is not None and first.name in ("self", "cls") and first.kind in _POSITIONAL
+        if self._skipped:
+            del parameters[0]
+        self._names = tuple(p.name for p in parameters if p.kind in _POSITIONAL)
+        self._positional_only = frozenset(p.name for p in parameters if p.kind is p.POSITIONAL_ONLY)
+        self._keyword_only = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        self._star = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
+        self._stars = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
+        self._defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+        self._is_plain = not (self._keyword_only or self._star or self._stars)
+
+    def bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a call by name, defaults included, without `self` or `cls`.
+
+        What does not fit the parameters is returned as it came: the function itself says what is wrong with it.
+        """
+        if self._skipped:
+            args = args[1:]
+        if self._is_plain and not kwargs and len(args) == len(self._names):
+            return dict(zip(self._names, args))  # noqa: B905 - as long as each other, and this is the path of every call
+        fitting = self._fitted(args, kwargs)
+        return {"args": list(args), "kwargs": kwargs} if fitting is None else fitting
+
+    def _fitted(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+        names = self._names
+        bound = dict(zip(names, args, strict=False))
+        left = dict(kwargs)
+        for name in names[len(args) :]:
+            if not self._take(name, left, bound):
+                return None
+        if self._star is not None:
+            bound[self._star] = list(args[len(names) :])
+        elif len(args) > len(names):
+            return None
+        for name in self._keyword_only:
+            if not self._take(name, left, bound):
+                return None
+        if left and (self._stars is None or not self._positional_only.issuperset(left.keys() & bound.keys())):
+            return None
+        if self._stars is not None:
+            bound[self._stars] = left
+        return bound
+
+    def _take(self, name: str, given: dict[str, Any], bound: dict[str, Any]) -> bool:
+        if name in given and name not in self._positional_only:
+            bound[name] = given.pop(name)
+        elif name in self._defaults:
+            bound[name] = self._defaults[name]
+        else:
+            return False
+        return True
+
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_ANY_ARGS = inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)
+_ANY_KWARGS = inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)
+
+
+def _signature(func: Any) -> inspect.Signature:
+    if sys.version_info >= (3, 14):
+        from annotationlib import Format
+
+        # Annotations are evaluated when they are read, and may name what is imported for type checkers only.
+        return inspect.signature(func, annotation_format=Format.FORWARDREF)
+    return inspect.signature(func)
+
+
+def _like(func: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    # What lies in the dict of an object that is called is the object's own.
+    updated = functools.WRAPPER_UPDATES if inspect.isroutine(func) else ()
+    return functools.wraps(func, updated=updated)
+
+
+# The functions below stand in for the traced ones. Each calls its function itself, so that an exception passes one frame
+# of ours, and keeps no reference to what passes through it.
+
+
+def _over_function(func: Any, calls: Calls) -> Any:
+    @_like(func)
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        span = calls.start(args, kwargs)
+        if span is NO_SPAN:
+            return func(*args, **kwargs)
+        token = attach(span)
+        try:
+            result = func(*args, **kwargs)
+        except BaseException as error:
+            calls.raised(span, token, error)
+            raise
+        calls.returned(span, token, result)
+        return result
+
+    return traced
+
+
+def _over_coroutine(func: Any, calls: Calls) -> Any:
+    @_like(func)
+    async def traced(*args: Any, **kwargs: Any) -> Any:
+        span = calls.start(args, kwargs)
+        if span is NO_SPAN:
+            return await func(*args, **kwargs)
+        token = attach(span)
+        try:
+            result = await func(*args, **kwargs)
+        except BaseException as error:
+            calls.raised(span, token, error)
+            raise
+        calls.returned(span, token, result)
+        return result
+
+    return traced
+
+
+def _over_generator(func: Any, calls: Calls) -> Any:
+    @_like(func)
+    def traced(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        span = calls.start(args, kwargs)
+        if span is NO_SPAN:
+            return (yield from func(*args, **kwargs))
+        items = Items(span, calls.reducer)
+        inside = set_span_in_context(span)
+        step: Any = None
+        passed: list[Any] = [None]
+        while True:
+            token = enter(inside)
+            try:
+                if step is None:
+                    generator = func(*args, **kwargs)
+                    step = generator.send
+                    del args, kwargs
+                passed.append(step(passed.pop()))
+            except StopIteration as end:
+                come_back(token)
+                items.end()
+                return end.value
+            except BaseException as error:
+                come_back(token)
+                items.end(error)
+                raise
+            inside = come_back(token)
+            items.add(passed[0])
+            try:
+                passed.append((yield passed.pop()))
+                step = generator.send
+            except BaseException as thrown:  # noqa: BLE001 - it is thrown into the generator, `close` included
+                thrown.__traceback__ = thrown.__traceback__ and thrown.__traceback__.tb_next
+                passed.append(thrown)
+                step = generator.throw
+
+    # Generators that are awaited: `types.coroutine` marks their functions.
+    code = getattr(func, "__code__", None)
+    return types.coroutine(traced) if code is not None and code.co_flags & inspect.CO_ITERABLE_COROUTINE else traced
+
+
+def _over_async_generator(func: Any, calls: Calls) -> Any:
+    @_like(func)
+    async def traced(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        span = calls.start(args, kwargs)
+        items = Items(span, calls.reducer)
+        inside = Context() if span is NO_SPAN else set_span_in_context(span)
+        step: Any = None
+        passed: list[Any] = [None]
+        while True:
+            token = None if span is NO_SPAN else enter(inside)
+            try:
+                if step is None:
+                    generator = func(*args, **kwargs)
+                    step = functools.partial(_unwatched, generator)
+                    del args, kwargs
+                passed.append(await step(passed.pop()))
+            except StopAsyncIteration:
+                if token is not None:
+                    come_back(token)
+                items.end()
+                return
+            except BaseException as error:
+                if token is not None:
+                    come_back(token)
+                items.end(error)
+                raise
+            if token is not None:
+                inside = come_back(token)
+            items.add(passed[0])
+            try:
+                passed.append((yield passed.pop()))
+                step = generator.asend
+            except BaseException as thrown:  # noqa: BLE001 - it is thrown into the generator, `aclose` included
+                thrown.__traceback__ = thrown.__traceback__ and thrown.__traceback__.tb_next
+                passed.append(thrown)
+                step = generator.athrow
+
+    return traced
+
+
+def _unwatched(generator: AsyncGenerator[Any, Any], value: None) -> Any:
+    """Take the first step of a generator that the event loop need not close, for ours is closed, and closes it."""
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return generator.asend(value)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+
+
+class Items:
+    """What a generator yielded, up to a bound, which becomes the outputs of its span."""
+
+    __slots__ = ("_is_full", "_kept", "_more", "_reducer", "_size", "_span")
+
+    def __init__(self, span: Span, reducer: Reducer | None) -> None:
+        self._span = span
+        self._reducer = reducer
+        self._kept: list[Any] = []
+        self._size = 0
+        self._more = 0
+        self._is_full = type(span) is not Span
+
+    def add(self, item: Any) -> None:
+        """Keep an item as it is now; a reducer is given the items themselves."""
+        if self._is_full:
+            self._more += 1
+            return
+        with guarded:
+            if self._reducer is None:
+                item = capture.snapshot(item)
+                self._size += len(item) if isinstance(item, (str, bytes)) else capture.json_size(item)
+            self._kept.append(item)
+            self._is_full = len(self._kept) >= MOST_ITEMS or self._size >= MOST_BYTES
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End the span; `error` is what ended the generator before its time."""
+        span, kept = self._span, self._kept
+        if span is NO_SPAN:
+            return
+        with guarded:
+            if "_outputs" not in span.__dict__:
+                self._write(span, kept)
+            if self._more:
+                span.set_attribute(semconv.TRUNCATED, f"{self._more} more items came after the {len(kept)} kept ones")
+            if error is not None:
+                span.left_by(error)
+            span.end()
+
+    def _write(self, span: Span, kept: list[Any]) -> None:
+        if self._reducer is None:
+            span._outputs = kept  # pictures of them already
+            return
+        reduced = attempt(self._reducer, kept, default=_FAILED)
+        if reduced is _FAILED:
+            logger.warning("the output_reducer of %r failed; the items themselves are recorded", span.name)
+        span.set_outputs(kept if reduced is _FAILED else reduced)
+
+
+_FAILED: Any = object()
+_UNCHANGING = frozenset({str, int, float, bool, type(None)})
+_KINDS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Calls], Any]], ...] = (
+    (inspect.isasyncgenfunction, _over_async_generator),
+    (inspect.isgeneratorfunction, _over_generator),
+    (inspect.iscoroutinefunction, _over_coroutine),
+)
