@@ -34,12 +34,12 @@ def remember_secret(secret: object) -> None:
             _known.pop(next(iter(_known)), None)
 
 
-def redact_keys(text: str) -> str:
-    """Return `text` with API keys, bearer tokens and passwords in URLs replaced."""
+def redact_keys(text: str, mark: str = REDACTED) -> str:
+    """Return `text` with API keys, bearer tokens and passwords in URLs replaced by `mark`."""
     known = list(_known)  # another thread may add to it meanwhile
     for secret in sorted(known, key=len, reverse=True):
-        text = text.replace(secret, REDACTED)
-    return _KEYS.sub(REDACTED, text)
+        text = text.replace(secret, mark)
+    return _KEYS.sub(mark, text)
 
 
 def is_secret_name(name: str) -> bool:
