@@ -110,9 +110,22 @@ def _without(sources: tuple[Source, ...], source: Source) -> tuple[Source, ...]:
     return tuple(one for one in sources if one != source)
 
 
+MIRROR = "_autolog_span"
+"""Where a span of OpenTelemetry's SDK has our picture of it."""
+_has_mirrors = False
+
+
+def use_mirrors() -> None:
+    """Look through spans of OpenTelemetry's SDK at our pictures of them, from now on."""
+    global _has_mirrors
+    _has_mirrors = True
+
+
 def innermost(current: Context) -> Any:
     """Return what a new span nests under: the deepest of the current span and what the sources say."""
     found = current.get(_SPAN_KEY)
+    if _has_mirrors:
+        found = getattr(found, MIRROR, found)
     if _steps or _leaves:
         for source in (*_steps, *_leaves):
             candidate = source()
@@ -124,6 +137,8 @@ def innermost(current: Context) -> Any:
 def innermost_step(current: Context, said: Any) -> Any:
     """Return what a framework's step nests under, whose enclosing step is `said` to be that span."""
     found = current.get(_SPAN_KEY)
+    if _has_mirrors:
+        found = getattr(found, MIRROR, found)
     for source in _steps:
         candidate = source()
         if candidate is not None:

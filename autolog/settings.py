@@ -24,7 +24,7 @@ class Settings:
     tracing: bool | None = None
     """`False` records nothing wherever `autolog()` is called, `True` turns it on at `import autolog`."""
     store: str | None = None
-    """Where traces are kept: a path, `sqlite:///path` or `memory:`. By default `.autolog/traces.db`."""
+    """Where traces are kept: a path, `sqlite:///path`, `memory:` or `none:`. By default `.autolog/traces.db`."""
     experiment: str = "default"
     """The experiment that new traces belong to."""
     version: str | None = None
@@ -37,11 +37,29 @@ class Settings:
     """`True` stores embedding vectors; by default only their number and dimension."""
     inject_stream_usage: bool = False
     """`True` asks for the token usage of streamed chats, and hides the extra chunk from the program."""
+    redact: tuple[str, ...] | None = None
+    """Personal data to replace by marks in everything that is recorded: some of `email`, `card`, `phone`, `key`."""
+    redact_region: str | None = None
+    """The country, such as `DE`, of phone numbers without a country's prefix; without it those are not found."""
+    sample_ratio: float = 1.0
+    """The share of traces that is recorded."""
+    sample_keep_errors: bool = False
+    """`True` keeps traces that the ratio leaves out where a span failed."""
+    sample_keep_slower: float | None = None
+    """Seconds: traces that the ratio leaves out are kept where they took longer."""
+    sample_follow_parent: bool = True
+    """`False` records traces too whose caller says that it does not record them."""
     duplicates: Literal["nest", "merge", "drop"] = "nest"
     """What becomes of an SDK's span of a model call that a framework has a span of: `nest` keeps it below, marked and
     counted once, `merge` moves what it knows into the framework's span, `drop` records none."""
     cost: bool = True
     """`False` computes no cost. Cost needs the package `genai-prices`."""
+    otlp_endpoint: str | None = None
+    """The base URL of who traces are sent to by OTLP; `none` for nobody, whatever the standard variables say."""
+    otlp_protocol: str | None = None
+    """`http/protobuf` or `grpc`; by default as the standard variables say, or HTTP."""
+    otlp_conventions: Literal["gen_ai", "openinference"] = "gen_ai"
+    """How spans that are sent name what they tell."""
     flush_interval: float = 0.1
     """Seconds between two writes to the store: what a `kill -9` can lose."""
     queue_spans: int = 50_000
@@ -62,6 +80,9 @@ class Settings:
     def replace(self, **changes: Any) -> Settings:
         """Return these settings with `changes`; raise `InvalidSetting` for an unknown name or a wrong type."""
         known = {field.name for field in fields(self)}
+        redact = changes.get("redact")
+        if redact is not None:
+            changes["redact"] = (redact,) if isinstance(redact, str) else tuple(redact)
         for name, value in changes.items():
             if name not in known:
                 raise InvalidSetting(f"unknown setting {name!r}; there are: {', '.join(sorted(known))}")
@@ -70,12 +91,14 @@ class Settings:
 
 
 _DEFAULTS = Settings()
-_TEXTS = frozenset({"store", "version"})
-_CHOICES = {"duplicates": ("nest", "merge", "drop")}
+_TEXTS = frozenset({"store", "version", "otlp_endpoint", "otlp_protocol", "redact_region"})
+# The other types of those whose default is None.
+_TYPES: Mapping[str, type] = {"tracing": bool, "redact": tuple, "sample_keep_slower": float}
+_CHOICES = {"duplicates": ("nest", "merge", "drop"), "otlp_conventions": ("gen_ai", "openinference")}
 
 
 def _expected(name: str) -> type:
-    return bool if name == "tracing" else str if name in _TEXTS else type(getattr(_DEFAULTS, name))
+    return str if name in _TEXTS else _TYPES.get(name) or type(getattr(_DEFAULTS, name))
 
 
 def _check(name: str, value: Any) -> None:
@@ -89,6 +112,8 @@ def _check(name: str, value: Any) -> None:
         raise InvalidSetting(f"{name} must be one of {', '.join(_CHOICES[name])}, not {value!r}")
     if kind in (int, float) and value < 0:
         raise InvalidSetting(f"{name} must not be negative, not {value!r}")
+    if name == "sample_ratio" and value > 1:
+        raise InvalidSetting(f"sample_ratio must be from 0 to 1, not {value!r}")
 
 
 def _parse(name: str, text: str) -> Any:
@@ -96,6 +121,8 @@ def _parse(name: str, text: str) -> Any:
     if kind is str:
         _check(name, text)
         return text
+    if kind is tuple:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
     if kind is bool:
         lowered = text.strip().lower()
         if lowered in _TRUE or lowered in _FALSE:

@@ -76,16 +76,19 @@ def default_path() -> Path:
 
 
 def open_store(address: str | None, limits: Limits) -> Store:
-    """Return the store at `address`: a path, `sqlite:///path`, `memory:`, or `None` for the default one.
+    """Return the store at `address`: a path, `sqlite:///path`, `memory:`, `none:`, or `None` for the default one.
 
     Nothing is opened or made before it is first used. Raises `InvalidSetting` for an unknown kind of address.
     """
+    from autolog.stores.none import NoStore
     from autolog.stores.sqlite import SqliteStore
 
     if address is None:
         return SqliteStore(default_path(), limits)
     if address in ("memory:", "memory://"):
         return SqliteStore(None, limits)
+    if address in ("none:", "none://"):
+        return NoStore()
     scheme, separator, rest = address.partition("://")
     if not separator:
         return SqliteStore(Path(address).expanduser().absolute(), limits)
@@ -93,5 +96,5 @@ def open_store(address: str | None, limits: Limits) -> Store:
         # As SQLAlchemy writes them: three slashes before a relative path, four before an absolute one.
         return SqliteStore(Path(rest[1:]).expanduser().absolute(), limits)
     raise InvalidSetting(
-        f"no store at {address!r}; use a path, sqlite:///relative/path, sqlite:////absolute or memory:"
+        f"no store at {address!r}; use a path, sqlite:///relative/path, sqlite:////absolute, memory: or none:"
     )

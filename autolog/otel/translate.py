@@ -1,0 +1,132 @@
+"""Read what other instrumentations record into our model, whichever names they give it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from autolog import semconv
+from autolog.model.span import Span, SpanEvent, SpanType
+from autolog.otel.dialects import (
+    genai,
+    langfuse,
+    langsmith,
+    mlflow,
+    openinference,
+    openllmetry,
+    own,
+    pydantic_ai,
+    vercel,
+)
+from autolog.otel.given import Found, Given
+from autolog.redact import REDACTED, is_secret_name, redact_keys, without_credentials
+
+Dialect = Callable[[Given, Found], None]
+
+# In this order: what one has said, those after it do not change. The more a dialect has of its own, the earlier.
+DIALECTS: tuple[Dialect, ...] = (
+    own.read,
+    langfuse.read,
+    mlflow.read,
+    vercel.read,
+    openinference.read,
+    langsmith.read,
+    openllmetry.read,
+    genai.read,
+    pydantic_ai.read,
+)
+_SEARCHED_FOR_KEYS = 10_000
+
+
+def translate(attributes: Mapping[str, Any], events: Sequence[SpanEvent] = ()) -> tuple[Found, Given]:
+    """Return what attributes and events say, and what of them no dialect knows.
+
+    Values may be of any type and any size; none of them raises.
+    """
+    given, found = Given(attributes, events), Found()
+    for dialect in DIALECTS:
+        dialect(given, found)
+    found.belongs_to(given.take("session.id"), given.take("user.id", "enduser.id"))
+    return found, given
+
+
+def span_type_of(attributes: Mapping[str, Any]) -> SpanType | None:
+    """Return the type where the attributes that a span starts with tell it already."""
+    return translate(attributes)[0].span_type if any(_is_telling(name) for name in attributes) else None
+
+
+_TELLING = (
+    "openinference.span.kind",
+    "gen_ai.",
+    "llm.",
+    "traceloop.",
+    "mlflow.",
+    "ai.operationId",
+    "langfuse.",
+    "langsmith.",
+    "autolog.span.type",
+    "pydantic_ai.",
+)
+
+
+def _is_telling(name: str) -> bool:
+    return name.startswith(_TELLING)
+
+
+def is_llm(attributes: Mapping[str, Any]) -> bool:
+    """Whether any of the dialects is spoken here."""
+    return any(map(_is_telling, attributes))
+
+
+def describe(span: Span, attributes: Mapping[str, Any], events: Sequence[SpanEvent] = ()) -> None:
+    """Write what attributes and events say into `span`, and into its trace what is of the trace."""
+    found, given = translate(attributes, events)
+    if found.span_type is not None:
+        span.set_span_type(found.span_type)
+    if found.inputs is not None:
+        span.set_inputs(without_credentials(found.inputs))
+    if found.outputs is not None:
+        span.set_outputs(found.outputs)
+    span.set_attributes({name: _safe(name, value) for name, value in {**given.left, **found.attributes}.items()})
+    if found.usage is not None:
+        span.set_usage(found.usage)
+    if found.cost is not None:
+        span.set_cost(found.cost)
+    span._events = [_safe_event(event) for event in given.events] or None
+    _describe_trace(span, found)
+
+
+def _describe_trace(span: Span, found: Found) -> None:
+    context = span.trace_context
+    if found.session is not None:
+        span.set_attribute(semconv.SESSION_ID, found.session)
+    if found.user is not None:
+        span.set_attribute(semconv.USER_ID, found.user)
+    if context is None:
+        return
+    context.session = context.session or found.session
+    context.user = context.user or found.user
+    context.run = context.run or found.run
+    context.experiment = found.experiment or context.experiment
+    if found.tags:
+        context.tags = {**found.tags, **(context.tags or {})}
+    if found.metadata:
+        context.metadata = {**found.metadata, **(context.metadata or {})}
+
+
+def _safe(name: str, value: Any) -> Any:
+    """Return an attribute without keys and passwords; a request's headers may be among them."""
+    if isinstance(value, str):
+        if is_secret_name(name.rpartition(".")[2]) and name not in semconv.NO_SECRETS:
+            return REDACTED
+        return redact_keys(value) if len(value) <= _SEARCHED_FOR_KEYS else value
+    if isinstance(value, (list, tuple)) and name.startswith(_HEADERS):
+        return [REDACTED] if is_secret_name(name.rpartition(".")[2]) or name.endswith("cookie") else list(value)
+    return value
+
+
+_HEADERS = ("http.request.header.", "http.response.header.")
+
+
+def _safe_event(event: SpanEvent) -> SpanEvent:
+    return SpanEvent(event.name, event.timestamp_ns, {name: _safe(name, v) for name, v in event.attributes.items()})

@@ -1,0 +1,30 @@
+"""The store that keeps nothing, for programs whose traces are only sent elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from autolog.errors import StoreError
+from autolog.model.span import Span
+
+
+class NoStore:
+    """Takes spans and keeps none; whoever asks for one is told so."""
+
+    location = "nowhere: the store is none:"
+    cut = 0
+
+    def write(self, spans: Sequence[Span]) -> None:
+        """Keep nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def _nothing_is_kept(self, *_args: Any) -> NoReturn:
+        raise StoreError(
+            "no traces are kept, for the store is none:; set_store() or AUTOLOG_STORE choose one that keeps them"
+        )
+
+    get_trace = search = delete = set_tags = put_assessments = delete_assessment = _nothing_is_kept
+    put_run = get_run = list_runs = set_run = list_experiments = _nothing_is_kept
