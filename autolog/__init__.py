@@ -15,6 +15,7 @@ from autolog.assessments import (
 )
 from autolog.client import Client
 from autolog.decorator import trace
+from autolog.delivery import ExportStats
 from autolog.errors import (
     AutologError,
     InvalidAssessment,
@@ -29,9 +30,12 @@ from autolog.errors import (
 from autolog.fluent import (
     add_trace,
     autolog,
+    collect_otel,
+    configure,
     context,
     delete_trace_tag,
     delete_traces,
+    export_otlp,
     flush,
     get_active_trace_id,
     get_current_active_span,
@@ -55,6 +59,7 @@ from autolog.model.trace import Trace, TraceInfo, TraceState
 from autolog.model.usage import Cost, TokenUsage
 from autolog.pipeline import Stats
 from autolog.runs import ActiveRun, active_run_id, end_run, get_run, list_experiments, list_runs, start_run
+from autolog.sampling import Sampling
 from autolog.settings import from_environment as _settings
 
 __version__ = "0.1.0"
@@ -67,6 +72,7 @@ __all__ = [
     "Client",
     "Cost",
     "Expectation",
+    "ExportStats",
     "Feedback",
     "InvalidAssessment",
     "InvalidQuery",
@@ -76,6 +82,7 @@ __all__ = [
     "NotFound",
     "Run",
     "RunStatus",
+    "Sampling",
     "SourceType",
     "Span",
     "SpanEvent",
@@ -93,11 +100,14 @@ __all__ = [
     "active_run_id",
     "add_trace",
     "autolog",
+    "collect_otel",
+    "configure",
     "context",
     "delete_assessment",
     "delete_trace_tag",
     "delete_traces",
     "end_run",
+    "export_otlp",
     "flush",
     "get_active_trace_id",
     "get_assessment",

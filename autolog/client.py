@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from autolog.capture import Limits
-from autolog.errors import InvalidQuery, InvalidTrace, NotFound
+from autolog.delivery import Delivery, Sender
+from autolog.errors import InvalidQuery, InvalidSetting, InvalidTrace, NotFound
 from autolog.fork import ForkLock
 from autolog.frame import frame
 from autolog.ids import format_trace_id, now_ns, parse_id
@@ -16,17 +21,69 @@ from autolog.model.graft import end_forgotten, graft, mark_forgotten
 from autolog.model.run import Run
 from autolog.model.span import Span, SpanType
 from autolog.model.trace import Trace, TraceInfo, TraceState
+from autolog.otel.target import Deferred, Target, target, target_of_environment, unavailable
+from autolog.personal import Redactor
 from autolog.pipeline import Pipeline, Stats
 from autolog.pricing import Pricing
+from autolog.processing import NOTHING, WITHHELD_NAME, Plan, Processor, check_processors
+from autolog.sampling import Sampling
 from autolog.search.query import Moment, TraceQuery
 from autolog.settings import Settings, from_environment
 from autolog.stores.base import Store, open_store
-from autolog.tracer import Tracer, remote_span
+from autolog.texts import Leaf, rewritten
+from autolog.tracer import Tracer, remote_span, share
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from autolog.otel.export import OtlpSender
+
 _MOST = 2**31
+
+
+logger = logging.getLogger("autolog")
+
+AS_BEFORE: Any = object()
+_SAMPLING = {
+    "sample_ratio": "ratio",
+    "sample_keep_errors": "keep_errors",
+    "sample_keep_slower": "keep_slower_than",
+    "sample_follow_parent": "follow_parent",
+}
+_BY_LIBRARY = "set it in the environment, or for a library, as in autolog.openai(…)"
+_BY_ENVIRONMENT = "set it in the environment, or give Settings to a Client"
+_FIXED = {
+    "capture_user": _BY_LIBRARY,
+    "capture_embeddings": _BY_LIBRARY,
+    "inject_stream_usage": _BY_LIBRARY,
+    "max_stream": _BY_LIBRARY,
+    "max_string": _BY_ENVIRONMENT,
+    "max_payload": _BY_ENVIRONMENT,
+    "max_media": _BY_ENVIRONMENT,
+    "otlp_endpoint": "use export_otlp()",
+    "otlp_protocol": "use export_otlp()",
+    "otlp_conventions": "use export_otlp()",
+}
+
+
+class Changed:
+    """Settings that were changed; as a context manager it changes them back at the end of the block."""
+
+    def __init__(self, client: Client, before: Mapping[str, Any]) -> None:
+        self._client = client
+        self._before = before
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._client.configure(**self._before)
+
+
+def _sampling(settings: Settings) -> Sampling:
+    return Sampling(**{field: getattr(settings, name) for name, field in _SAMPLING.items()})
 
 
 class Client:
@@ -36,14 +93,86 @@ class Client:
     stores make clients of their own.
     """
 
-    def __init__(self, store: str | None = None, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        store: str | None = None,
+        settings: Settings | None = None,
+        *,
+        span_processors: Iterable[Processor] | None = None,
+        sampling: Sampling | None = None,
+    ) -> None:
         self.settings = settings or from_environment()
+        self._processors = check_processors(span_processors)
+        self._sampling = sampling or _sampling(self.settings)
+        plan = self._plan(self.settings, self._processors, is_typo_fatal=settings is not None)
         self._store = self._open(store if store is not None else self.settings.store)
         self._pipeline = Pipeline(self._write, self.settings, Pricing().price if self.settings.cost else None)
-        self.tracer = Tracer(self._pipeline.started, self._pipeline.ended, self.settings.experiment)
-        self.tracer.enabled = self.settings.tracing is not False
-        self.tracer.duplicates = self.settings.duplicates
-        self.tracer.version = self.settings.version
+        self.tracer = Tracer(
+            self._pipeline.started,
+            self._pipeline.ended,
+            self.settings.experiment,
+            on_sampled_out=self._pipeline.sampled_out,
+        )
+        self._apply(self.settings, plan)
+        self._send_as_the_environment_says()
+
+    # --- settings --------------------------------------------------------------------------------
+
+    def configure(
+        self,
+        *,
+        span_processors: Iterable[Processor] | None = AS_BEFORE,
+        sampling: Sampling | None = AS_BEFORE,
+        **settings: Any,
+    ) -> Changed:
+        """Change settings from now on; used in a `with` block, change them back at its end.
+
+        `span_processors` are functions of a span, run on each one before it is stored; `sampling` says which traces
+        are recorded; the others are those of `Settings`. Nothing is changed where one of them can't be. Raises
+        `InvalidSetting` for that, for an unknown name and a wrong value.
+        """
+        new = self.settings.replace(**settings)
+        for name in settings:
+            if name in _FIXED and getattr(new, name) != getattr(self.settings, name):
+                raise InvalidSetting(f"{name} can't be changed while the program runs: {_FIXED[name]}")
+        before: dict[str, Any] = {name: getattr(self.settings, name) for name in settings}
+        processors, chosen = self._processors, self._sampling
+        if span_processors is not AS_BEFORE:
+            before["span_processors"], processors = processors, check_processors(span_processors)
+        parts = {_SAMPLING[name]: getattr(new, name) for name in settings if name in _SAMPLING}
+        if sampling is not AS_BEFORE or parts:
+            before["sampling"] = chosen
+            chosen = replace(chosen, **parts) if sampling is AS_BEFORE else sampling or _sampling(new)
+        plan = self._plan(new, processors, is_typo_fatal="redact" in settings or "redact_region" in settings)
+        if "store" in settings:
+            self.set_store(new.store)
+        if "experiment" in settings:
+            before["experiment"], self.tracer.experiment = self.tracer.experiment, new.experiment
+        self._processors, self._sampling = processors, chosen
+        self._apply(new, plan)
+        return Changed(self, before)
+
+    def _apply(self, settings: Settings, plan: Plan) -> None:
+        self.settings = settings
+        self._pipeline.processing.plan = plan
+        self._pipeline.configure(settings, self._sampling, Pricing().price if settings.cost else None)
+        self.tracer.sampling = None if self._sampling.is_everything else self._sampling
+        self.tracer.enabled = settings.tracing is not False
+        self.tracer.duplicates = settings.duplicates
+        self.tracer.version = settings.version
+
+    @staticmethod
+    def _plan(settings: Settings, processors: tuple[Processor, ...], *, is_typo_fatal: bool) -> Plan:
+        redactor = None
+        try:
+            redactor = Redactor(settings.redact, settings.redact_region) if settings.redact else None
+        except InvalidSetting as error:
+            if is_typo_fatal:
+                raise
+            logger.error("%s Until that is mended nothing but figures is stored of any span.", error)  # noqa: TRY400
+            return Plan(withhold="what AUTOLOG_REDACT asks for can't be done")
+        plan = Plan(None, settings.capture_content, redactor, processors)
+        return NOTHING if plan == NOTHING else plan
 
     def _open(self, address: str | None) -> Store:
         limits = Limits(self.settings.max_string, self.settings.max_payload, self.settings.max_media)
@@ -56,6 +185,55 @@ class Client:
         """Decide what becomes of an SDK's span of a model call that a framework has a span of; see the setting."""
         self.settings = self.settings.replace(duplicates=duplicates)
         self.tracer.duplicates = duplicates
+
+    # --- elsewhere -------------------------------------------------------------------------------
+
+    def export_otlp(
+        self,
+        endpoint: str | None = None,
+        *,
+        protocol: Literal["http/protobuf", "grpc"] | None = None,
+        headers: Mapping[str, str] | None = None,
+        conventions: Literal["gen_ai", "openinference"] = "gen_ai",
+        collected: bool = True,
+    ) -> Callable[[], None]:
+        """Send each span by OTLP too, from now on; return what ends that.
+
+        `endpoint` is a base URL; without one, and for all else that is not given, OpenTelemetry's `OTEL_EXPORTER_OTLP_*`
+        variables hold. With `collected=False` the spans of other instrumentations are left out, which their own
+        provider may be sending. Sending to the same place again replaces what was said before. Raises `Unavailable`
+        where the extra `otel` is not installed, and `InvalidSetting`.
+        """
+        chosen = target(endpoint, protocol=protocol, headers=headers, conventions=conventions, collected=collected)
+        sender = self._otlp_sender(chosen)
+        sender.open()
+        return self._deliver(chosen, sender)
+
+    def _send_as_the_environment_says(self) -> None:
+        settings = self.settings
+        chosen = target_of_environment(settings.otlp_endpoint, settings.otlp_protocol, settings.otlp_conventions)
+        if chosen is not None:
+            self._deliver(chosen, Deferred(chosen.place, lambda: self._otlp_sender(chosen)))
+
+    def _otlp_sender(self, chosen: Target) -> OtlpSender:
+        try:
+            from autolog.otel.export import OtlpSender
+        except ImportError as error:
+            raise unavailable(error) from error
+        settings = self.settings
+        return OtlpSender(chosen, Limits(settings.max_string, settings.max_payload, settings.max_media))
+
+    def _deliver(self, chosen: Target, sender: Sender) -> Callable[[], None]:
+        settings = self.settings
+        return self._pipeline.deliver(
+            Delivery(
+                sender,
+                most_spans=settings.queue_spans,
+                most_bytes=settings.queue_bytes,
+                interval=settings.flush_interval,
+                takes=lambda span: chosen.collected or not span.is_foreign,
+            )
+        )
 
     # --- the store -------------------------------------------------------------------------------
 
@@ -72,13 +250,18 @@ class Client:
         store = self._open(address)
         if store.location == self._store.location:
             return
-        self.flush()
+        self._pipeline.flush()
         previous, self._store = self._store, store
         previous.close()
 
     def flush(self, timeout: float = 30.0) -> bool:
-        """Store everything recorded so far; return whether that worked within `timeout` seconds."""
-        return self._pipeline.flush(timeout)
+        """Store everything recorded so far, and send it where it is sent too; return whether that worked in time.
+
+        `timeout` is in seconds. Traces that run, and would be kept only if they fail or are slow, are kept then.
+        """
+        deadline = time.monotonic() + timeout
+        is_stored = self._pipeline.flush(timeout, decide=True)
+        return self._pipeline.flush_deliveries(max(deadline - time.monotonic(), 0.0)) and is_stored
 
     def stats(self) -> Stats:
         """Return what became of the spans of this process."""
@@ -108,16 +291,14 @@ class Client:
         metadata: Mapping[str, str] | None = None,
     ) -> Span:
         """Start the root of a new trace, whatever else runs here; end it with `end_trace`."""
-        root = self.tracer.start_apart(
-            name, SpanType(span_type), None, inputs=inputs, attributes=attributes, start_time_ns=start_time_ns
-        )
-        context = root.trace_context
-        if context is not None:
-            context.experiment = experiment or context.experiment
-            context.run, context.session, context.user = run, session, user
-            context.version = version or context.version
-            context.tags, context.metadata = strings(tags) or None, strings(metadata) or None
-        return root
+        fields = {
+            "experiment": experiment, "run": run, "session": session, "user": user, "version": version,
+            "tags": strings(tags) or None, "metadata": strings(metadata) or None,
+        }  # fmt: skip
+        return self.tracer.start_apart(
+            name, SpanType(span_type), None, inputs=inputs, attributes=attributes, start_time_ns=start_time_ns,
+            fields={field: value for field, value in fields.items() if value},
+        )  # fmt: skip
 
     def start_span(
         self,
@@ -209,7 +390,7 @@ class Client:
                 mark_forgotten(span)
                 span.end()
                 closed.add(span.trace_id)
-        self.flush()
+        self._pipeline.flush()
         for trace_id in sorted(wanted) if wanted is not None else self._unended(before):
             trace = self._store.get_trace(trace_id)
             forgotten = end_forgotten(trace.spans) if trace is not None else []
@@ -255,7 +436,7 @@ class Client:
 
     def get_trace(self, trace_id: str) -> Trace:
         """Return the trace with its spans; raise `NotFound` where the store has none of this id."""
-        self.flush()
+        self._pipeline.flush()
         trace = self._store.get_trace(trace_id)
         if trace is None:
             raise self._not_found(trace_id)
@@ -295,7 +476,7 @@ class Client:
             status=status, name=name, since=since, until=until, tags=tags, experiment=experiment, run=run,
             session=session, user=user, model=model, max_results=max_results,
         )  # fmt: skip
-        self.flush()
+        self._pipeline.flush()
         infos = self._store.search(query)
         found: list[Any] = [self._store.get_trace(info.trace_id) for info in infos] if include_spans else infos
         found = [trace for trace in found if trace is not None]
@@ -323,7 +504,7 @@ class Client:
             if not _is_trace_id(trace_id):
                 raise InvalidQuery(f"{trace_id!r} is not a trace id of 32 hex digits")
         query = TraceQuery.build(until=before, experiment=experiment)
-        self.flush()
+        self._pipeline.flush()
         most = _MOST if max_traces is None else max_traces
         return self._store.delete(ids, experiment, query.until_ns, most)
 
@@ -331,7 +512,9 @@ class Client:
 
     def set_trace_tag(self, trace_id: str, key: str, value: str) -> None:
         """Set a tag of a trace, running or stored; raise `NotFound` where there is no such trace."""
-        self._change_tags(trace_id, {str(key): str(value)})
+        leaf = self._leaf()
+        changes = {str(key): str(value)}
+        self._change_tags(trace_id, changes if leaf is None else rewritten(changes, leaf))
 
     def delete_trace_tag(self, trace_id: str, key: str) -> None:
         """Take a tag away from a trace, running or stored; raise `NotFound` where there is no such trace."""
@@ -343,13 +526,13 @@ class Client:
             if context is not None:  # what is stored of it later must agree
                 tags = {**(context.tags or {}), **changes}
                 context.tags = {key: value for key, value in tags.items() if value is not None} or None
-        self.flush()
+        self._pipeline.flush()
         if not self._store.set_tags(trace_id, changes):
             raise self._not_found(trace_id)
 
     def log_assessment(self, trace_id: str, assessment: Assessment) -> Assessment:
         """Keep feedback or an expectation with its trace; raise `NotFound` where there is no such trace."""
-        kept = assessment.replace(trace_id=trace_id)
+        kept = self._redacted(assessment.replace(trace_id=trace_id))
         self._put(trace_id, kept)
         return kept
 
@@ -363,7 +546,7 @@ class Client:
     def update_assessment(self, trace_id: str, assessment_id: str, assessment: Assessment) -> Assessment:
         """Put `assessment` in place of the trace's one of this id, which keeps its id and the time of its making."""
         known = self.get_assessment(trace_id, assessment_id)
-        kept = assessment.replace(
+        kept = self._redacted(assessment).replace(
             trace_id=trace_id, assessment_id=assessment_id, create_time_ns=known.create_time_ns,
             last_update_time_ns=now_ns(), overrides=known.overrides, valid=known.valid,
         )  # fmt: skip
@@ -373,18 +556,32 @@ class Client:
     def override_assessment(self, trace_id: str, assessment_id: str, assessment: Assessment) -> Assessment:
         """Keep `assessment` beside the trace's one of this id, which is valid no more."""
         known = self.get_assessment(trace_id, assessment_id)
-        kept = assessment.replace(trace_id=trace_id, overrides=assessment_id)
+        kept = self._redacted(assessment.replace(trace_id=trace_id, overrides=assessment_id))
         self._put(trace_id, known.replace(valid=False, last_update_time_ns=now_ns()), kept)
         return kept
 
     def delete_assessment(self, trace_id: str, assessment_id: str) -> None:
         """Delete one of the trace's assessments; one that it had overridden is valid again."""
-        self.flush()
+        self._pipeline.flush()
         if not self._store.delete_assessment(trace_id, assessment_id):
             raise _no_assessment(trace_id, assessment_id)
 
+    def _leaf(self) -> Leaf | None:
+        """Return what to do with texts that do not come by a span, or `None` for nothing."""
+        plan = self._pipeline.processing.plan
+        if plan.withhold is not None:
+            return lambda value, _name: WITHHELD_NAME if isinstance(value, str) else value
+        return None if plan.redactor is None else plan.redactor.leaf
+
+    def _redacted(self, assessment: Assessment) -> Assessment:
+        leaf = self._leaf()
+        if leaf is None:
+            return assessment
+        texts = {name: getattr(assessment, name) for name in ("name", "value", "rationale", "error", "metadata")}
+        return assessment.replace(**{name: rewritten(value, leaf, name) for name, value in texts.items()})
+
     def _put(self, trace_id: str, *assessments: Assessment) -> None:
-        self.flush()
+        self._pipeline.flush()
         if not self._store.put_assessments(trace_id, assessments):
             raise self._not_found(trace_id)
 
@@ -408,17 +605,17 @@ class Client:
 
     def list_experiments(self) -> list[str]:
         """Return the names of the experiments that there are traces or runs of, in order of the alphabet."""
-        self.flush()
+        self._pipeline.flush()
         return self._store.list_experiments()
 
     def link_traces_to_run(self, trace_ids: Sequence[str], run_id: str) -> int:
         """Make stored traces belong to a run; return how many there are of them."""
-        self.flush()
+        self._pipeline.flush()
         return self._store.set_run(trace_ids, run_id)
 
     def unlink_traces_from_run(self, trace_ids: Sequence[str]) -> int:
         """Make stored traces belong to no run; return how many there are of them."""
-        self.flush()
+        self._pipeline.flush()
         return self._store.set_run(trace_ids, None)
 
 
@@ -463,3 +660,6 @@ def set_default_client(client: Client | None) -> Client | None:
     global _default
     previous, _default = _default, client
     return previous
+
+
+share(lambda: default_client().tracer)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from autolog.client import default_client, strings
+from autolog.client import AS_BEFORE, Changed, default_client, strings
 from autolog.context import detach
 from autolog.context import suppress as _suppress
-from autolog.errors import InvalidSetting
+from autolog.errors import InvalidSetting, Unavailable
 from autolog.instrumentation.registry import IntegrationStatus, registry
 from autolog.model.span import NO_SPAN, Link, Span, SpanType
 from autolog.model.trace import Trace, TraceInfo, TraceState
 from autolog.pipeline import Stats
+from autolog.processing import Processor
+from autolog.sampling import Sampling
 from autolog.search.query import Moment
 from autolog.tracer import current_span, with_ambient
 
 if TYPE_CHECKING:
     import pandas as pd
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.trace import TracerProvider
 
 
 class Handle:
@@ -253,6 +257,19 @@ def context(
         detach(token)
 
 
+def configure(
+    *,
+    span_processors: Iterable[Processor] | None = AS_BEFORE,
+    sampling: Sampling | None = AS_BEFORE,
+    **settings: Any,
+) -> Changed:
+    """Change settings from now on, or in a `with` block; see `Client.configure`.
+
+    `tracing=False` records nothing until `tracing=True`, whatever is patched.
+    """
+    return default_client().configure(span_processors=span_processors, sampling=sampling, **settings)
+
+
 def set_experiment(experiment_name: str) -> None:
     """Make this the experiment that traces belong to from now on."""
     if not isinstance(experiment_name, str) or not experiment_name.strip():
@@ -332,8 +349,41 @@ def delete_traces(
     return default_client().delete_traces(trace_ids, experiment=experiment, before=before, max_traces=max_traces)
 
 
+def export_otlp(
+    endpoint: str | None = None,
+    *,
+    protocol: Literal["http/protobuf", "grpc"] | None = None,
+    headers: Mapping[str, str] | None = None,
+    conventions: Literal["gen_ai", "openinference"] = "gen_ai",
+    collected: bool = True,
+) -> Callable[[], None]:
+    """Send each span by OTLP too, from now on; return what ends that. See `Client.export_otlp`."""
+    return default_client().export_otlp(
+        endpoint, protocol=protocol, headers=headers, conventions=conventions, collected=collected
+    )
+
+
+def collect_otel(
+    tracer_provider: TracerProvider | None = None,
+    *,
+    only: Sequence[str] | Callable[[ReadableSpan], bool] | None = None,
+) -> Callable[[], None]:
+    """Take the spans of OpenTelemetry's instrumentations into the same traces and the store; return what ends that.
+
+    They are those of the given provider, or of the global one, which is made where there is none yet. `only` takes some
+    of them: the names that their scopes begin with, or a function of the span that has just started, such as
+    `autolog.otel.is_llm_span`. Calling it again changes `only`. Raises `Unavailable` where the extra `otel` is not
+    installed.
+    """
+    try:
+        from autolog.otel.processor import collect
+    except ImportError as error:
+        raise Unavailable(f"taking spans in needs OpenTelemetry's SDK: pip install 'autolog-tracing[otel]' ({error})") from error
+    return collect(tracer_provider, only=only)
+
+
 def flush(timeout: float = 30.0) -> bool:
-    """Store everything recorded so far; return whether that worked within `timeout` seconds."""
+    """Store everything recorded so far, and send it where it is sent too; return whether that worked in `timeout` seconds."""
     return default_client().flush(timeout)
 
 

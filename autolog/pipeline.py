@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import copy
 import logging
 import sys
 import threading
@@ -12,16 +11,20 @@ import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from queue import SimpleQueue
 
 from autolog import capture, semconv
 from autolog.context import suppress
+from autolog.delivery import Delivery, ExportStats
 from autolog.errors import StoreError
 from autolog.fork import ForkLock, call_in_child
 from autolog.guard import guarded
 from autolog.ids import correct_drift, now_ns
-from autolog.model.span import Span, SpanEvent, Status, StatusCode
+from autolog.model.span import Span, Status, StatusCode
 from autolog.model.trace import count_once
+from autolog.processing import Processing
+from autolog.sampling import EVERYTHING, Sampling, Undecided
 from autolog.settings import Settings
 
 logger = logging.getLogger("autolog")
@@ -32,6 +35,7 @@ _BATCH = 2_000
 _SHOW_OPEN_AFTER_NS = 300_000_000
 _LONGEST_PAUSE = 30.0
 _UNKNOWN_SIZE = 1_000
+_LEAST_FOR_DELIVERY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,13 @@ class Stats:
     waiting: int
     """Ended and not stored yet."""
     dropped: Mapping[str, int] = field(default_factory=dict)
-    """Spans that were lost, by reason: `queue_full`, `store_failed`, `internal_error`."""
+    """Spans that were lost, by reason: `queue_full`, `store_failed`, `internal_error`; `by_processor` on purpose."""
+    sampled_out: int = 0
+    """Spans that were not recorded because sampling leaves their trace out."""
+    sampled_out_traces: int = 0
+    """Traces that sampling leaves out."""
+    processor_errors: int = 0
+    """Spans of which nothing but figures was stored, because a span processor failed."""
     payloads_dropped: int = 0
     """Spans that were kept without inputs and outputs, because too many bytes were waiting."""
     payloads_cut: int = 0
@@ -57,6 +67,8 @@ class Stats:
     store_errors: int = 0
     """Writes to the store that failed; they are tried again until the queue is full or the program ends."""
     last_store_error: str | None = None
+    exported: Mapping[str, ExportStats] = field(default_factory=dict)
+    """What became of the spans that were to be sent elsewhere too, by where to."""
 
 
 class Pipeline:
@@ -73,6 +85,9 @@ class Pipeline:
         self._price = price
         self._draining = ForkLock(rank=0)
         self._starting = ForkLock(rank=0)
+        self._deliveries: tuple[Delivery, ...] = ()
+        self._sampling = EVERYTHING
+        self.processing = Processing()
         self._reset()
         _pipelines.add(self)
         call_in_child(self._begin_anew)
@@ -83,6 +98,7 @@ class Pipeline:
         self._shown: set[int] = set()
         self._unwritten: list[Span] = []
         self._waiting_bytes = 0
+        self._taken = 0
         self._sizes: dict[int, int] = {}
         # Not an Event: a finalizer may end a span, in a thread that is inside of Event.set() at that moment.
         self._alarm: SimpleQueue[None] = SimpleQueue()
@@ -96,10 +112,19 @@ class Pipeline:
         self._dropped: Counter[str] = Counter()
         self._payloads_dropped = 0
         self._merged = 0
+        self._sampled_out = Counter[str]()
+        self.undecided = Undecided(self._sampling, self._settings.queue_spans, self._settings.queue_bytes)
+        self._released: deque[Span] = deque()
         self._store_errors = 0
         self._last_store_error: str | None = None
         # Reentrant: a finalizer may drop a span in a thread that is counting another one.
         self._counting = threading.RLock()
+
+    def configure(self, settings: Settings, sampling: Sampling, price: Callable[[Span], None] | None) -> None:
+        """Go by these from now on."""
+        self._settings, self._sampling, self._price = settings, sampling, price
+        self.undecided.sampling = sampling
+        self.undecided.most_spans, self.undecided.most_bytes = settings.queue_spans, settings.queue_bytes
 
     # --- on the path of the traced program -------------------------------------------------------
 
@@ -159,6 +184,12 @@ class Pipeline:
 
     # --- the worker ------------------------------------------------------------------------------
 
+    def sampled_out(self, *, is_root: bool) -> None:
+        """Count a span that sampling leaves out."""
+        with self._counting:
+            self._sampled_out["spans"] += 1
+            self._sampled_out["traces"] += is_root
+
     def _start_worker(self) -> None:
         with self._starting:
             if self._worker is not None or self._stopping:
@@ -190,47 +221,79 @@ class Pipeline:
                 self._is_awake = False
                 with guarded:
                     self.drain()
-                if self._unwritten or self._queue or len(self._open) > len(self._shown):
+                if self._unwritten or self._queue or self._held() or len(self._open) > len(self._shown):
                     self._rouse()
 
-    def drain(self, *, show_open: bool = False) -> bool:
-        """Write what has ended, and what has been open for long; return whether nothing is left to write."""
+    def drain(self, *, show_open: bool = False, decide: bool = False) -> bool:
+        """Write what has ended, and what has been open for long; return whether nothing is left to write.
+
+        With `decide`, what waits for the end of its trace is written too, which is kept then.
+        """
         with self._draining:
             correct_drift()
             # What comes while this runs is left for the next time, or a busy program would never let it end.
-            left = len(self._unwritten) + len(self._queue)
-            while left > 0:
-                merged = self._merged
+            last = self._taken + len(self._queue)
+            self._released.extend(self.undecided.keep_all() if decide else self.undecided.keep_overdue())
+            while self._unwritten or self._released or (self._queue and self._taken < last):
                 batch = self._take()
-                if not batch:
-                    break
-                if not self._store(batch):
+                if batch and not self._store(batch):
                     return False
-                left -= len(batch) + self._merged - merged
+                if decide and self._taken >= last:
+                    self._released.extend(self.undecided.keep_all())
             with guarded:
-                self._show_open(everything=show_open)
+                self._show_open(everything=show_open, decide=decide)
             return True
 
     def _take(self) -> list[Span]:
         """Return what is to be written next: what failed before, then what ended since."""
         batch, self._unwritten = self._unwritten, []
-        while len(batch) < _BATCH:
-            try:
-                span = self._queue.popleft()
-            except IndexError:
-                break
-            self._waiting_bytes -= self._sizes.pop(id(span), 0)
-            span.is_handed_over = True
-            with guarded:
-                self._finish(span)
-                if span.merges:
-                    self._merged += 1
-                    continue
-            # Outside of the guard: whatever failed before, content that must not be kept is not.
-            self._withhold(span)
-            batch.append(span)
         self._writing = len(batch)
+        return batch + self._take_new(_BATCH - len(batch))
+
+    def _take_new(self, most: int) -> list[Span]:
+        """Return what ended since, finished, and hand it on to whoever else takes it."""
+        batch: list[Span] = []
+        for _ in range(most):
+            if not self._released and not self._finish_next():
+                break
+            if self._released:
+                self._process_next(batch)
+        for delivery in self._deliveries if batch else ():
+            with guarded:
+                delivery.take(batch)
         return batch
+
+    def _finish_next(self) -> bool:
+        """Finish the next span that ended, and release what is to be stored of its trace; return whether there was one."""
+        try:
+            span = self._queue.popleft()
+        except IndexError:
+            return False
+        self._taken += 1
+        self._waiting_bytes -= self._sizes.pop(id(span), 0)
+        span.is_handed_over = True
+        with guarded:
+            self._finish(span)
+            if span.merges:
+                self._merged += 1
+                return True
+        context = span._context
+        if context is None or context.sampled:
+            self._released.append(span)
+        else:
+            self._released.extend(self.undecided.take(span, context, _size(span)))
+        return True
+
+    def _process_next(self, batch: list[Span]) -> None:
+        self._writing += 1
+        # In no guard: whatever failed before, what must not be kept is not.
+        shown = self.processing(self._released.popleft())
+        if shown is not None:
+            batch.append(shown)
+            return
+        self._writing -= 1
+        with self._counting:
+            self._dropped["by_processor"] += 1
 
     def _finish(self, span: Span) -> None:
         """Do what was put off while the program waited: read the response, price it, count it once."""
@@ -247,22 +310,12 @@ class Pipeline:
             self._price(span)
         count_once(span)
 
-    def _withhold(self, span: Span) -> None:
-        if self._settings.capture_content:
-            return
-        span._inputs = span._outputs = None
-        span._attributes = {k: v for k, v in span._attributes.items() if k not in semconv.WITH_CONTENT}
-        kind = span._attributes.get(semconv.ERROR_TYPE)
-        if span._status.description is not None:
-            span._status = Status(span._status.code, kind)
-        span._events = [_without_content(event) for event in span._events or ()] or None
-
     def _store(self, batch: list[Span]) -> bool:
         try:
             self._write(batch)
         except StoreError as error:
-            self._writing = 0
             self._keep(batch, str(error))
+            self._writing = 0
             return False
         except Exception as error:
             if guarded.reraise:
@@ -297,8 +350,10 @@ class Pipeline:
             )
         self._pause = min(max(self._pause * 2, self._settings.flush_interval), _LONGEST_PAUSE)
         self._unwritten = batch
+        while self._deliveries and self._queue:  # which the store must not hold up
+            self._unwritten += self._take_new(_BATCH)
 
-    def _show_open(self, *, everything: bool) -> None:
+    def _show_open(self, *, everything: bool, decide: bool) -> None:
         """Write spans that run for long as they are now, so that others can see them."""
         if not self._open:
             return
@@ -306,29 +361,43 @@ class Pipeline:
         new = [
             span
             for span in list(self._open.values())
-            if span.start_time_ns <= before and not span.merges and (everything or span._span_id not in self._shown)
+            if span.start_time_ns <= before
+            and not span.merges
+            and (everything or span._span_id not in self._shown)
+            and self._is_kept(span, decide=decide)
         ]
         for start in range(0, len(new), _BATCH):
-            part = [self._as_it_is_now(span) for span in new[start : start + _BATCH]]
+            part = new[start : start + _BATCH]
+            # Copies, for the program goes on changing the spans themselves.
+            shown = [self._as_it_is_now(span) for span in part]
             try:
-                self._write([span for span in part if span.end_time_ns is None])
+                self._write([span for span in shown if span is not None and span.end_time_ns is None])
             except StoreError as error:
                 self._keep(self._unwritten, str(error))
                 return
             self._shown.update(span._span_id for span in part)
 
-    def _as_it_is_now(self, span: Span) -> Span:
-        """Return a copy, for the program goes on changing the span itself."""
+    def _as_it_is_now(self, span: Span) -> Span | None:
         span.resolve()
-        now = copy.copy(span)
-        now._attributes, now._events = dict(span._attributes), list(span._events or ())
-        self._withhold(now)
-        return now
+        return self.processing(span.copy())
+
+    def _is_kept(self, span: Span, *, decide: bool) -> bool:
+        """Whether the trace of an open span is known to be kept; if it runs for too long, it is from now on."""
+        context = span._context
+        if context is None or context.sampled is not None:
+            return context is None or context.sampled is True
+        if not decide and not self._sampling.is_kept_for(span):
+            return False
+        self._released.extend(self.undecided.keep(context))
+        return True
 
     # --- waiting and ending ----------------------------------------------------------------------
 
-    def flush(self, timeout: float = 30.0) -> bool:
-        """Store everything that has ended, and open spans as they are now; return whether that worked in time."""
+    def flush(self, timeout: float = 30.0, *, decide: bool = False) -> bool:
+        """Store everything that has ended, and open spans as they are now; return whether that worked in time.
+
+        With `decide`, traces whose end would decide whether they are kept are kept.
+        """
         if threading.current_thread() is self._worker:
             return False
         deadline = time.monotonic() + timeout
@@ -336,9 +405,10 @@ class Pipeline:
             return False
         try:
             with suppress():
-                done = self.drain(show_open=True)
+                done = self.drain(show_open=True, decide=decide)
         finally:
             self._draining.release()
+        self.processing.raise_interruption()
         return done and time.monotonic() <= deadline + 1.0
 
     def stop(self) -> None:
@@ -356,32 +426,68 @@ class Pipeline:
         if worker is not None and worker is not threading.current_thread():
             worker.join(self._settings.exit_timeout)
         with guarded:
-            while not self.flush(max(deadline - time.monotonic(), 0.0)) and time.monotonic() < deadline:
+            while not self.flush(max(deadline - time.monotonic(), 0.0), decide=True) and time.monotonic() < deadline:
                 if self._last_store_error is not None:
                     break
-        lost = len(self._queue) + len(self._unwritten)
+        lost = self._waiting()
         if lost:
             self._drop(lost, "store_failed" if self._last_store_error else "exit_timeout")
             logger.warning("%d spans are lost at exit: %s", lost, self._last_store_error or "the store is too slow")
             self._queue.clear()
+            self._released.clear()
             self._unwritten = []
+            self._writing = 0
+        for delivery in self._deliveries:
+            with guarded:
+                delivery.stop(max(deadline - time.monotonic(), _LEAST_FOR_DELIVERY))
+
+    def deliver(self, delivery: Delivery) -> Callable[[], None]:
+        """Hand on to `delivery` too what ends from now on; return what ends that, after sending what it took."""
+        for before in self._deliveries:
+            if before.place == delivery.place:
+                self._end(before)
+        self._deliveries = (*self._deliveries, delivery)
+        return partial(self._end, delivery)
+
+    def _end(self, delivery: Delivery) -> None:
+        if delivery in self._deliveries:
+            self.flush()
+            self._deliveries = tuple(one for one in self._deliveries if one is not delivery)
+            delivery.stop(self._settings.exit_timeout)
+
+    def flush_deliveries(self, timeout: float) -> bool:
+        """Wait until everything taken so far was sent elsewhere; return whether that worked in time."""
+        deadline = time.monotonic() + timeout
+        sent = [delivery.flush(max(deadline - time.monotonic(), 0.0)) for delivery in self._deliveries]
+        return all(sent)
 
     def stats(self, payloads_cut: int = 0) -> Stats:
         """Return the counters as they are now."""
-        waiting = len(self._queue) + len(self._unwritten) + self._writing
+        waiting = self._waiting()
+        sampled_out = self._sampled_out["spans"] + self.undecided.sampled_out_spans
         return Stats(
-            started=self._stored + self._merged + waiting + len(self._open) + sum(self._dropped.values()),
+            started=self._stored + self._merged + waiting + len(self._open) + sum(self._dropped.values()) + sampled_out,
             stored=self._stored,
             open=len(self._open),
             waiting=waiting,
             dropped=dict(self._dropped),
             merged=self._merged,
+            sampled_out=sampled_out,
+            sampled_out_traces=self._sampled_out["traces"] + self.undecided.sampled_out_traces,
+            processor_errors=self.processing.failures,
             payloads_dropped=self._payloads_dropped,
             payloads_cut=payloads_cut,
             internal_errors=guarded.errors,
             store_errors=self._store_errors,
             last_store_error=self._last_store_error,
+            exported={delivery.place: delivery.stats() for delivery in self._deliveries},
         )
+
+    def _waiting(self) -> int:
+        return len(self._queue) + self._held() + len(self._unwritten) + self._writing
+
+    def _held(self) -> int:
+        return self.undecided.count + len(self._released)
 
     def _begin_anew(self) -> None:
         """In the child of a fork: an empty queue and a worker of its own. The parent stores what it had."""
@@ -392,12 +498,6 @@ def _size(span: Span) -> int:
     if span._inputs is None and span._outputs is None:
         return _UNKNOWN_SIZE
     return capture.json_size([span._inputs, span._outputs]) + _UNKNOWN_SIZE
-
-
-def _without_content(event: SpanEvent) -> SpanEvent:
-    hidden = (semconv.EXCEPTION_MESSAGE, semconv.EXCEPTION_STACKTRACE)
-    kept = {name: value for name, value in event.attributes.items() if name not in hidden}
-    return SpanEvent(event.name, event.timestamp_ns, kept)
 
 
 def _abandon(span: Span) -> None:

@@ -14,8 +14,9 @@ from opentelemetry.trace import Span as OtelSpan
 
 from autolog.context import _SUPPRESS_KEY, _get_current, innermost, innermost_step
 from autolog.ids import new_span_id, new_trace_id, now_ns
-from autolog.model.span import NO_SPAN, Span, SpanType
+from autolog.model.span import NO_SPAN, Span, SpanType, UnsampledSpan
 from autolog.model.trace import TraceContext
+from autolog.sampling import EVERYTHING, Sampling
 
 _UNSET: Any = object()
 _NOWHERE = Context()
@@ -25,9 +26,16 @@ class Tracer:
     """Start spans and hand them on when they start and when they end."""
 
     def __init__(
-        self, on_start: Callable[[Span], None], on_end: Callable[[Span], None], experiment: str = "default"
+        self,
+        on_start: Callable[[Span], None],
+        on_end: Callable[[Span], None],
+        experiment: str = "default",
+        *,
+        on_sampled_out: Callable[..., None] = lambda **_: None,
     ) -> None:
         self.enabled = True
+        self.sampling: Sampling | None = None
+        """Which traces are recorded; `None` for all that are not left out elsewhere."""
         self.experiment = experiment
         self.duplicates = "nest"
         """What becomes of an SDK's span of a model call that a framework has a span of: `nest`, `merge` or `drop`."""
@@ -36,6 +44,7 @@ class Tracer:
         self._thread = threading.local()
         self._on_start = on_start
         self._on_end = on_end
+        self._on_sampled_out = on_sampled_out
 
     def start_span(
         self,
@@ -46,10 +55,12 @@ class Tracer:
         inputs: Any = _UNSET,
         attributes: Mapping[str, Any] | None = None,
         start_time_ns: int | None = None,
+        sampling_ratio: float | None = None,
     ) -> Span:
         """Start a span below `parent`, or below what runs here, or as the root of a new trace.
 
-        It is not made current: use it in a `with` block for that, or end it yourself.
+        It is not made current: use it in a `with` block for that, or end it yourself. Of traces that start here, the
+        share `sampling_ratio` is recorded, whatever the settings and the rule say.
         """
         if not self.enabled:
             return NO_SPAN
@@ -57,7 +68,7 @@ class Tracer:
         if current.get(_SUPPRESS_KEY):
             return NO_SPAN
         above = parent if parent is not None else innermost(current)
-        return self._start(current, above, name, span_type, inputs, attributes, start_time_ns)
+        return self._start(current, above, name, span_type, inputs, attributes, start_time_ns, sampling_ratio)
 
     def start_apart(
         self,
@@ -68,12 +79,14 @@ class Tracer:
         inputs: Any = None,
         attributes: Mapping[str, Any] | None = None,
         start_time_ns: int | None = None,
+        fields: Mapping[str, Any] | None = None,
     ) -> Span:
-        """Start a span below `parent`, or as the root of a new trace, whatever runs here."""
+        """Start a span below `parent`, or as the root of a new trace that has these `fields`, whatever runs here."""
         if not self.enabled:
             return NO_SPAN
         given = _UNSET if inputs is None else inputs
-        return self._start(_NOWHERE, parent, name, span_type, given, attributes, start_time_ns)
+        where = Context({_AMBIENT_KEY: dict(fields)}) if fields else _NOWHERE
+        return self._start(where, parent, name, span_type, given, attributes, start_time_ns)
 
     def start_sdk_call(self, name: str, span_type: SpanType, **details: Any) -> Span:
         """Start the span of a model call as an SDK makes it, and mark it where a framework has a span of the same call."""
@@ -107,6 +120,32 @@ class Tracer:
             return NO_SPAN
         return self._start(current, innermost_step(current, parent), name, span_type, _UNSET, attributes, None)
 
+    def start_mirror(self, name: str, ids: SpanContext, above: object, start_time_ns: int) -> Span:
+        """Start our picture of a span of another OpenTelemetry library: it has that one's id, and is below `above`."""
+        if type(above) is Span:
+            span = Span(name, SpanType.UNKNOWN, above._trace_id, ids.span_id, above._span_id, start_time_ns)
+            span._parent = above
+            span._context = above._context
+        elif type(above) is UnsampledSpan:
+            self._on_sampled_out(is_root=False)
+            return UnsampledSpan(name, SpanType.UNKNOWN, above._trace_id, above)
+        else:
+            around = None if above is None else _around(above)
+            parent_id = None if around is None else around.span_id
+            span = Span(name, SpanType.UNKNOWN, ids.trace_id, ids.span_id, parent_id, start_time_ns)
+            span._context = TraceContext(self.experiment, version=self.version)
+            self.last_trace_id = self._thread.last_trace_id = span._trace_id
+            current = _get_current()
+            if _AMBIENT_KEY in current:
+                _apply_ambient(current[_AMBIENT_KEY], span._context)
+            if self.sampling is not None or around is not None:
+                span.is_foreign = True
+                return self._start_sampled(span, around, _UNSET, None, None)
+        span.is_foreign = True
+        span._on_end = self._on_end
+        self._on_start(span)
+        return span
+
     def _start(
         self,
         current: Context,
@@ -116,16 +155,23 @@ class Tracer:
         inputs: Any,
         attributes: Mapping[str, Any] | None,
         start_time_ns: int | None,
+        sampling_ratio: float | None = None,
     ) -> Span:
         # The rest of the constructor is plain stores: this is the path of every call.
         if type(above) is Span:
             span = Span(name, span_type, above._trace_id, new_span_id(), above._span_id, start_time_ns or now_ns())
             span._parent = above
             span._context = above._context
+        elif type(above) is UnsampledSpan:
+            self._on_sampled_out(is_root=False)
+            return UnsampledSpan(name, span_type, above._trace_id, above)
         else:
-            span = self._start_root(name, span_type, above, start_time_ns)
+            around = None if above is None else _around(above)
+            span = self._start_root(name, span_type, around, start_time_ns)
             if _AMBIENT_KEY in current:
                 _apply_ambient(current[_AMBIENT_KEY], span._context)
+            if self.sampling is not None or around is not None or sampling_ratio is not None:
+                return self._start_sampled(span, around, inputs, attributes, sampling_ratio)
         span._on_end = self._on_end
         if inputs is not _UNSET:
             span.set_inputs(inputs)
@@ -134,9 +180,40 @@ class Tracer:
         self._on_start(span)
         return span
 
-    def _start_root(self, name: str, span_type: SpanType, above: object, start_time_ns: int | None) -> Span:
-        trace_id, parent_id = (None, None) if above is None else _remote_parent(above)
-        span = Span(name, span_type, trace_id or new_trace_id(), new_span_id(), parent_id, start_time_ns or now_ns())
+    def _start_sampled(
+        self,
+        span: Span,
+        around: SpanContext | None,
+        inputs: Any,
+        attributes: Mapping[str, Any] | None,
+        ratio: float | None,
+    ) -> Span:
+        """Start the root of a trace if it is to be recorded; `around` is the span of elsewhere that it is in."""
+        sampling = self.sampling or EVERYTHING
+        context = span._context
+        if context is None:  # for the type checker: a root has one
+            return span
+        asks = ratio is None and sampling.rule is not None
+        context.sampled = sampling.before(span._trace_id, around, ratio, asks=asks)
+        if context.sampled is not False:
+            if inputs is not _UNSET:
+                span.set_inputs(inputs)
+            if attributes:
+                span.set_attributes(attributes)
+            if asks:
+                context.sampled = sampling.ask(span)
+        if context.sampled is False:
+            self._on_sampled_out(is_root=True)
+            return UnsampledSpan(span.name, span.span_type, span._trace_id)
+        span._on_end = self._on_end
+        self._on_start(span)
+        return span
+
+    def _start_root(
+        self, name: str, span_type: SpanType, around: SpanContext | None, start_time_ns: int | None
+    ) -> Span:
+        trace_id, parent_id = (new_trace_id(), None) if around is None else (around.trace_id, around.span_id)
+        span = Span(name, span_type, trace_id, new_span_id(), parent_id, start_time_ns or now_ns())
         span._context = TraceContext(self.experiment, version=self.version)
         self.last_trace_id = self._thread.last_trace_id = span._trace_id
         return span
@@ -152,13 +229,31 @@ def remote_span(trace_id: int, span_id: int) -> OtelSpan:
     return NonRecordingSpan(SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(1)))
 
 
-def _remote_parent(above: object) -> tuple[int | None, int | None]:
-    """Return the ids of a current span of another OpenTelemetry library, or of another process."""
+def _around(above: object) -> SpanContext | None:
+    """Return what is known of a current span of another OpenTelemetry library, or of another process."""
     if isinstance(above, OtelSpan):
         context = above.get_span_context()
         if context.is_valid:
-            return context.trace_id, context.span_id
-    return None, None
+            return context
+    return None
+
+
+def shared_tracer() -> Tracer:
+    """Return the tracer of the client that the functions of the package share."""
+    return _shared()
+
+
+def _no_client() -> Tracer:
+    raise LookupError("autolog.client is not imported")
+
+
+_shared: Callable[[], Tracer] = _no_client
+
+
+def share(tracer: Callable[[], Tracer]) -> None:
+    """Say which tracer is shared; done once, by the module of the client."""
+    global _shared
+    _shared = tracer
 
 
 _AMBIENT_KEY = otel_context.create_key("autolog-trace-fields")
@@ -188,4 +283,4 @@ def _apply_ambient(fields: object, context: TraceContext | None) -> None:
 def current_span() -> Span | None:
     """Return our span that runs here, or `None`."""
     span = innermost(_get_current())
-    return span if type(span) is Span else None
+    return span if type(span) is Span or type(span) is UnsampledSpan else None

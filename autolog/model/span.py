@@ -6,7 +6,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Token
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,9 +17,10 @@ from autolog import capture, semconv
 from autolog.context import attach, leave
 from autolog.fork import ForkLock
 from autolog.guard import attempt, guarded
-from autolog.ids import format_span_id, format_trace_id, now_ns, parse_id
+from autolog.ids import format_span_id, format_trace_id, new_span_id, now_ns, parse_id
 from autolog.model.usage import Cost, TokenUsage
 from autolog.redact import redact_keys
+from autolog.texts import Leaf, rewritten
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -139,6 +140,8 @@ class Span(otel.Span):
     """Whether this is a model call as a framework sees it, below which an SDK may report the same call again."""
     duplicate_of: Span | None = None
     """The framework's span of the same model call."""
+    is_foreign: bool = False
+    """Whether it mirrors another OpenTelemetry library's span, whose attributes have any name and any content."""
     merges: bool = False
     """Whether it is to be moved into the span that it is a duplicate of."""
     is_handed_over: bool = False
@@ -156,6 +159,7 @@ class Span(otel.Span):
     _failed_below: tuple[int, type] | None = None
     _on_end: Callable[[Span], None] | None = None
     _token: Token[Context] | None = None
+    _dropped: bool = False
 
     def __init__(
         self,
@@ -292,6 +296,10 @@ class Span(otel.Span):
         for key, value in attributes.items():
             self.set_attribute(key, value)
 
+    def remove_attribute(self, key: str) -> None:
+        """Take one attribute away, if it is there."""
+        self._attributes.pop(key, None)
+
     def set_usage(self, usage: TokenUsage | None) -> None:
         """Record the tokens that this step itself used."""
         self._usage = usage or None
@@ -343,6 +351,10 @@ class Span(otel.Span):
         if self._events is None:
             self._events = []
         self._events.append(event)
+
+    def set_events(self, events: Iterable[SpanEvent]) -> None:
+        """Put these events in place of those that there are."""
+        self._events = [SpanEvent(e.name, e.timestamp_ns, capture.snapshot(dict(e.attributes))) for e in events] or None
 
     def add_link(self, context: otel.SpanContext, attributes: Mapping[str, Any] | None = None) -> None:
         """Link another span, of this trace or of another."""
@@ -396,7 +408,7 @@ class Span(otel.Span):
     def _fail(self, kind: str, message: str) -> None:
         self._attributes[semconv.ERROR_TYPE] = kind
         name = kind.rpartition(".")[2]
-        code = StatusCode.CANCELLED if name in _CANCELLING else StatusCode.ERROR
+        code = StatusCode.CANCELLED if is_cancelling(kind) else StatusCode.ERROR
         self._status = Status(code, f"{name}: {message}" if message else kind)
 
     @property
@@ -453,13 +465,59 @@ class Span(otel.Span):
         """Rename it."""
         self.name = name
 
+    def drop(self) -> None:
+        """Do not store this span; for span processors. What is below it is stored all the same."""
+        self._dropped = True
+
+    def replace_texts(self, new: Callable[[str], str]) -> None:
+        """Put `new(text)` in place of every text of this span and of its trace's fields.
+
+        These are the name, inputs, outputs, attributes, events, links and the status, with the names of what is in
+        them; of the trace, session, user, run, tags, metadata and previews.
+        """
+        self.rewrite(lambda value, _name: new(value) if isinstance(value, str) else value)
+
+    def rewrite(self, leaf: Leaf) -> None:
+        """Replace every text and integer of this span and of its trace's fields, as `texts.rewritten` does."""
+        self.resolve()
+        self.name = str(leaf(self.name, ""))
+        self._inputs = rewritten(self._inputs, leaf)
+        self._outputs = rewritten(self._outputs, leaf)
+        ours = {name: self._attributes[name] for name in (semconv.DUPLICATE_OF,) if name in self._attributes}
+        self._attributes = {**rewritten(self._attributes, leaf), **ours}
+        self._events = [
+            SpanEvent(str(leaf(e.name, "")), e.timestamp_ns, rewritten(dict(e.attributes), leaf))
+            for e in self._events or ()
+        ] or None
+        self._links = [
+            Link(link.trace_id, link.span_id, rewritten(dict(link.attributes), leaf)) for link in self._links or ()
+        ] or None
+        if self._status.description is not None:
+            self._status = Status(self._status.code, str(leaf(self._status.description, "")))
+        if self._usage is not None and self._usage.raw is not None:
+            self._usage = replace(self._usage, raw=rewritten(dict(self._usage.raw), leaf))
+        if self._context is not None:
+            self._context.rewrite(leaf)
+
+    def copy(self) -> Span:
+        """Return a span of the same ids and content, whose changes reach neither this one nor its trace."""
+        found = Span.__new__(Span)
+        found.__dict__.update(self.__dict__)
+        found._attributes = dict(self._attributes)
+        found._events, found._links = list(self._events or ()) or None, list(self._links or ()) or None
+        found._on_end = found._token = found._deferred = None
+        if self._context is not None:
+            found._context = self._context.copy()
+        return found
+
     def is_recording(self) -> bool:
         """Whether it runs still."""
         return self.end_time_ns is None
 
     def get_span_context(self) -> otel.SpanContext:
         """Return its ids as OpenTelemetry knows them."""
-        return otel.SpanContext(self._trace_id, self._span_id, is_remote=False, trace_flags=otel.TraceFlags(1))
+        is_sampled = self._context is None or self._context.sampled is not False
+        return otel.SpanContext(self._trace_id, self._span_id, is_remote=False, trace_flags=otel.TraceFlags(is_sampled))
 
     def __enter__(self) -> Self:
         self._token = attach(self)
@@ -541,6 +599,11 @@ class Span(otel.Span):
         return f"Span(name={self.name!r}, span_type={self.span_type!s}, status={self.status.code}, id={self.span_id})"
 
 
+def is_cancelling(kind: str) -> bool:
+    """Whether an exception of this type ends what somebody called off."""
+    return kind.rpartition(".")[2] in _CANCELLING
+
+
 def exception_event(
     exception: BaseException, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None
 ) -> SpanEvent:
@@ -585,7 +648,7 @@ class _NoSpan(Span):
     set_inputs = set_outputs = set_attribute = set_attributes = set_usage = set_cost = _nothing
     mark_duplicate_of = set_span_type = set_status = add_event = add_link = set_links = record_exception = defer = (
         end
-    ) = update_name = record_failure = left_by = _nothing
+    ) = update_name = record_failure = left_by = remove_attribute = set_events = drop = replace_texts = _nothing
 
     def is_recording(self) -> bool:
         return False
@@ -603,3 +666,25 @@ class _NoSpan(Span):
 
 
 NO_SPAN: Span = _NoSpan()
+
+
+class UnsampledSpan(_NoSpan):
+    """A span of a trace that is not recorded: it keeps nothing, and what starts below it is not recorded either."""
+
+    def __init__(self, name: str, span_type: SpanType, trace_id: int, parent: Span | None = None) -> None:
+        Span.__init__(self, name, span_type, trace_id, new_span_id(), None if parent is None else parent._span_id)
+        self._parent = parent
+
+    def get_span_context(self) -> otel.SpanContext:
+        return otel.SpanContext(self._trace_id, self._span_id, is_remote=False, trace_flags=otel.TraceFlags(0))
+
+    def __enter__(self) -> Self:
+        self._token = attach(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        token, self._token = self._token, None
+        if token is not None:
+            leave(self, token)

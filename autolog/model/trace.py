@@ -12,6 +12,7 @@ from autolog.display import terminal
 from autolog.model.assessment import Assessment
 from autolog.model.span import Span, SpanType
 from autolog.model.usage import Cost, TokenUsage
+from autolog.texts import Leaf, rewritten
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -32,8 +33,8 @@ class TraceContext:
     """What all spans of a running trace share and may change until it is stored."""
 
     __slots__ = (
-        "client_request_id", "experiment", "metadata", "request_preview", "response_preview", "run", "session", "state",
-        "tags", "user", "version",
+        "client_request_id", "experiment", "metadata", "request_preview", "response_preview", "run", "sampled", "session",
+        "state", "tags", "user", "version",
     )  # fmt: skip
 
     def __init__(
@@ -55,8 +56,26 @@ class TraceContext:
         self.version = version
         self.client_request_id: str | None = None
         self.state: TraceState | None = None
+        self.sampled: bool | None = True
+        """Whether the trace is stored; `None` while its end is waited for to decide that."""
         self.request_preview: str | None = None
         self.response_preview: str | None = None
+
+    def copy(self) -> TraceContext:
+        """Return one with the same fields, whose changes do not reach this one."""
+        found = TraceContext.__new__(TraceContext)
+        for name in TraceContext.__slots__:
+            value = getattr(self, name)
+            setattr(found, name, dict(value) if isinstance(value, dict) else value)
+        return found
+
+    def rewrite(self, leaf: Leaf) -> None:
+        """Replace the texts that the program gave, as `texts.rewritten` does."""
+        for name in ("run", "session", "user", "client_request_id", "tags", "metadata", *PREVIEWS):
+            setattr(self, name, rewritten(getattr(self, name), leaf, name))
+
+
+PREVIEWS = ("request_preview", "response_preview")
 
 
 def first_named(fields: Mapping[str, Any], names: Sequence[str]) -> str | None:
@@ -112,6 +131,21 @@ class TraceInfo:
     def duration_ns(self) -> int | None:
         """Nanoseconds from the root's start to its end, or `None` while it runs."""
         return None if self.end_time_ns is None else self.end_time_ns - self.start_time_ns
+
+    @property
+    def request_time(self) -> int:
+        """Milliseconds since the epoch at its start, by the name that MLflow's users know."""
+        return self.start_time_ns // 1_000_000
+
+    @property
+    def execution_duration(self) -> int | None:
+        """Whole milliseconds that it took, by the name that MLflow's users know."""
+        return None if self.duration_ns is None else self.duration_ns // 1_000_000
+
+    @property
+    def trace_metadata(self) -> Mapping[str, str]:
+        """The metadata, by the name that MLflow's users know."""
+        return self.metadata
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON has it; `from_dict` gives an equal one back."""
