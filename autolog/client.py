@@ -159,6 +159,7 @@ class Client:
         self.tracer.sampling = None if self._sampling.is_everything else self._sampling
         self.tracer.enabled = settings.tracing is not False
         self.tracer.duplicates = settings.duplicates
+        self.tracer.capture_user = settings.capture_user
         self.tracer.version = settings.version
 
     @staticmethod

@@ -97,9 +97,6 @@ WITH_CONTENT = frozenset(
     }
 )  # fmt: skip
 
-# Names in which "token" or "key" is no secret.
-NO_SECRETS = frozenset({"gen_ai.token.type", "code.function.name"})
-
 SCOPE_NAME = "otel.scope.name"
 SCOPE_VERSION = "otel.scope.version"
 SPAN_KIND = "otel.span.kind"

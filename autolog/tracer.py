@@ -39,6 +39,8 @@ class Tracer:
         self.experiment = experiment
         self.duplicates = "nest"
         """What becomes of an SDK's span of a model call that a framework has a span of: `nest`, `merge` or `drop`."""
+        self.capture_user = True
+        """Whether spans of other libraries may say who the end user is."""
         self.version: str | None = None
         self.last_trace_id: int | None = None
         self._thread = threading.local()

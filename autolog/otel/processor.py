@@ -24,7 +24,7 @@ from autolog.fork import call_in_child
 from autolog.guard import guarded
 from autolog.ids import format_span_id, format_trace_id
 from autolog.model.span import Link, Span, SpanEvent, SpanType, Status, StatusCode, is_cancelling
-from autolog.otel.translate import describe, is_llm, span_type_of
+from autolog.otel.translate import USER_NAMES, describe, is_llm, span_type_of
 from autolog.redact import redact_keys
 from autolog.tracer import Tracer, shared_tracer
 
@@ -83,7 +83,7 @@ class SpanProcessor(sdk.SpanProcessor):
         found = None if ids is None else self._open.pop(ids.span_id, None)
         if found is not None:
             with guarded:
-                _end(found[1], span)
+                _end(found[1], span, capture_user=self._tracer().capture_user)
 
     def shutdown(self) -> None:
         """Take no more spans."""
@@ -124,14 +124,12 @@ class SpanProcessor(sdk.SpanProcessor):
 
     def _above(self, current: Context, given: Context | None) -> Any:
         """Return what the mirror nests under: what OpenTelemetry says, or a step of a framework that is deeper."""
-        if given is None or given is current:
-            above = innermost(current)
-        else:
-            # Whoever names the parent knows better than any framework, but for what lies below that.
-            named = given.get(_SPAN_KEY)
+        above = innermost(current)
+        named = current.get(_SPAN_KEY) if given is None else given.get(_SPAN_KEY)
+        if named is not current.get(_SPAN_KEY):
+            # Whoever names the parent, or that there is none, knows better than any framework but for what lies below it.
             named = getattr(named, MIRROR, named)
-            step = innermost(current)
-            above = step if named is None or (type(step) is Span and deeper(step, named) is step) else named
+            above = above if type(above) is Span and deeper(above, named) is above and named is not None else named
         if type(above) is not Span and isinstance(above, otel.Span):  # which a program may know by its ids only
             known = self._open.get(above.get_span_context().span_id)
             above = above if known is None else known[1]
@@ -174,10 +172,13 @@ def _relate(mirror: Span) -> None:
         mirror.mark_duplicate_of(same)
 
 
-def _end(mirror: Span, span: sdk.ReadableSpan) -> None:
+def _end(mirror: Span, span: sdk.ReadableSpan, *, capture_user: bool) -> None:
     mirror.name = span.name
     events = [_event(event) for event in span.events]
     attributes = dict(span.attributes or {})
+    if not capture_user:
+        for name in USER_NAMES & attributes.keys():
+            del attributes[name]
     mirror._links = [*map(_link, span.links)] or None
     _take_status(mirror, span.status, events, attributes)
     mirror.defer(partial(_describe, attributes, span.kind, span.instrumentation_scope, events))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,20 @@ DIALECTS: tuple[Dialect, ...] = (
     genai.read,
     pydantic_ai.read,
 )
+USER_NAMES = frozenset(
+    {
+        "user.id",
+        "enduser.id",
+        "langfuse.user.id",
+        "gen_ai.user",
+        "llm.user",
+        "mlflow.trace.user",
+        "traceloop.association.properties.user_id",
+        "ai.telemetry.metadata.userId",
+        "langsmith.metadata.user_id",
+    }
+)
+"""Attributes that say who the end user is."""
 _SEARCHED_FOR_KEYS = 10_000
 
 
@@ -114,18 +129,26 @@ def _describe_trace(span: Span, found: Found) -> None:
         context.metadata = {**found.metadata, **(context.metadata or {})}
 
 
-def _safe(name: str, value: Any) -> Any:
-    """Return an attribute without keys and passwords; a request's headers may be among them."""
-    if isinstance(value, str):
-        if is_secret_name(name.rpartition(".")[2]) and name not in semconv.NO_SECRETS:
-            return REDACTED
-        return redact_keys(value) if len(value) <= _SEARCHED_FOR_KEYS else value
-    if isinstance(value, (list, tuple)) and name.startswith(_HEADERS):
-        return [REDACTED] if is_secret_name(name.rpartition(".")[2]) or name.endswith("cookie") else list(value)
-    return value
-
-
+_SECRET = re.compile(
+    r"(?i)(api[-_]?key|authorization|cookie|credential|passw(or)?d|secret|(access|auth|bearer|refresh|session)[-_]?token)$"
+)
 _HEADERS = ("http.request.header.", "http.response.header.")
+_PARAMETER = re.compile(r"(?<=[?&])([^=&#]+)=([^&#]*)")
+
+
+def _safe(name: str, value: Any) -> Any:
+    """Return an attribute without keys and passwords; headers and the parameters of a URL are among them."""
+    if _SECRET.search(name) and not isinstance(value, (bool, int, float)):
+        return [REDACTED] if name.startswith(_HEADERS) else REDACTED
+    if not isinstance(value, str) or len(value) > _SEARCHED_FOR_KEYS:
+        return value
+    if "://" in value or name.endswith((".query", ".target")):
+        value = _PARAMETER.sub(_safe_parameter, value)
+    return redact_keys(value)
+
+
+def _safe_parameter(found: re.Match[str]) -> str:
+    return f"{found[1]}={REDACTED}" if is_secret_name(found[1]) else found[0]
 
 
 def _safe_event(event: SpanEvent) -> SpanEvent:
