@@ -12,7 +12,7 @@ from autolog import capture, semconv
 from autolog.context import attach, detach
 from autolog.ids import now_ns
 from autolog.instrumentation import Call, Observer
-from autolog.model.span import NO_SPAN
+from autolog.model.span import NO_SPAN, Span
 from autolog_openai.endpoints import Endpoint, find
 from autolog_openai.inject import UsageFilter, with_usage
 from autolog_openai.recording import Recording
@@ -39,6 +39,9 @@ def observe_request(call: Call) -> Observer:
     span = call.start_span(name, endpoint.span_type)
     if span is NO_SPAN:
         return
+    if not span.is_recording():
+        yield from _around(span)
+        return
     settings = call.options
     recording = Recording(span, endpoint, settings, options)
     span.defer(_request(call, options, endpoint, settings).describe)
@@ -64,6 +67,15 @@ def _apart(outer: Recording | None) -> Observer:
         yield
     finally:
         _reset(token)
+
+
+def _around(span: Span) -> Observer:
+    """Tell what runs inside a call of a trace that is not recorded that it is not either."""
+    current, recorded = attach(span), _current.set(None)
+    try:
+        yield
+    finally:
+        _leave(recorded, current)
 
 
 def observe_response(call: Call) -> Observer:
