@@ -58,6 +58,7 @@ from autolog.model.span import Link, Span, SpanEvent, SpanType, Status, StatusCo
 from autolog.model.trace import Trace, TraceInfo, TraceState
 from autolog.model.usage import Cost, TokenUsage
 from autolog.pipeline import Stats
+from autolog.propagation import carry, extract, inject
 from autolog.runs import ActiveRun, active_run_id, end_run, get_run, list_experiments, list_runs, start_run
 from autolog.sampling import Sampling
 from autolog.settings import from_environment as _settings
@@ -100,6 +101,7 @@ __all__ = [
     "active_run_id",
     "add_trace",
     "autolog",
+    "carry",
     "collect_otel",
     "configure",
     "context",
@@ -108,6 +110,7 @@ __all__ = [
     "delete_traces",
     "end_run",
     "export_otlp",
+    "extract",
     "flush",
     "get_active_trace_id",
     "get_assessment",
@@ -115,6 +118,7 @@ __all__ = [
     "get_last_active_trace_id",
     "get_run",
     "get_trace",
+    "inject",
     "integrations",
     "list_experiments",
     "list_runs",

@@ -114,7 +114,7 @@ def test_a_handle_for_each_library(greeting):
 
 
 def test_an_unknown_library_is_refused_with_the_known_ones():
-    with pytest.raises(UnknownIntegration, match="no integration 'opnai'; there are: langchain, llama_index, openai"):
+    with pytest.raises(UnknownIntegration, match="no integration 'opnai'; there are: langchain, llama_index, openai, threads"):
         autolog("opnai")
     with pytest.raises(UnknownIntegration):
         autolog(exclude="x")
@@ -223,7 +223,7 @@ def test_import_alone_traces_nothing_and_imports_little():
         print([m for m in ("openai", "wrapt", "sqlite3", "orjson", "asyncio", "pandas", "rich") if m in set(sys.modules) - before])
         print([i.on for i in autolog.integrations()])
     """
-    assert run(program) == "[]\n[False, False, False]"
+    assert run(program) == "[]\n[False, False, False, False]"
 
 
 # --- the environment -------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import functools
 import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
+from types import FunctionType
 from typing import Any
 
 from autolog.guard import guarded
@@ -145,6 +146,12 @@ class Patch:
             return classmethod(_observed(self._original.__func__, observer, self))
         return _observed(self._original, observer, self)
 
+    def unbound(self, function: Any) -> Any:
+        """Return what is called with the instance as its first argument."""
+        # A patch by wrapt, as OpenTelemetry's are, knows the instance only where it was looked up in the class.
+        is_patch = self.is_method and type(function) is not FunctionType and hasattr(function, "__get__")
+        return function.__get__(None, self._place[0]) if is_patch else function
+
     def fits(self, parent: Any, attribute: str) -> bool:
         """Whether it lies there, on top or below other libraries' patches, or may be laid there again."""
         now = vars(parent).get(attribute)
@@ -181,8 +188,9 @@ def wrapped_by(function: Any) -> Iterator[Any]:
 def _observed(function: Any, observer: Callable[[Call], Observer], patch: Patch) -> Any:
     """Return a function that shows each call to `observer`. The two below are all that differs."""
     wants = getattr(observer, "wants", None)
+    original, function = function, patch.unbound(function)
 
-    @functools.wraps(function)
+    @functools.wraps(original)
     def run(*args: Any, **kwargs: Any) -> Any:
         if not patch.active:
             patch.remove()
@@ -200,7 +208,7 @@ def _observed(function: Any, observer: Callable[[Call], Observer], patch: Patch)
         call.finish(result)
         return result
 
-    @functools.wraps(function)
+    @functools.wraps(original)
     async def run_async(*args: Any, **kwargs: Any) -> Any:
         if not patch.active:
             patch.remove()
@@ -219,4 +227,4 @@ def _observed(function: Any, observer: Callable[[Call], Observer], patch: Patch)
         return result
 
     # Some libraries hide `async def` behind a plain decorator.
-    return run_async if inspect.iscoroutinefunction(inspect.unwrap(function)) else run
+    return run_async if inspect.iscoroutinefunction(inspect.unwrap(original)) else run

@@ -34,7 +34,7 @@ class Integration:
 
     name: ClassVar[str]
     requires: ClassVar[str]
-    """The distribution and the versions that are tested, as in a requirements file."""
+    """The distribution and the versions that are tested, as in a requirements file; empty for the standard library."""
     module: ClassVar[str] = ""
     """The module whose import means that the library is used; by default the name."""
     targets: ClassVar[Mapping[str, Callable[[Call], Observer]]] = {}
@@ -166,7 +166,12 @@ def _resolve(path: str) -> tuple[Any, str]:
 
 
 def installed_version(requirement: str) -> str | None:
-    """Return the installed version of the distribution that `requirement` names, or `None`."""
+    """Return the installed version of the distribution that `requirement` names, or `None`.
+
+    No requirement is the standard library's, whose version is Python's.
+    """
+    if not requirement:
+        return ".".join(map(str, sys.version_info[:3]))
     from importlib.metadata import PackageNotFoundError, version
 
     from packaging.requirements import Requirement
@@ -181,4 +186,4 @@ def is_supported(requirement: str, found: str) -> bool:
     """Whether version `found` is among those that `requirement` allows."""
     from packaging.requirements import Requirement
 
-    return Requirement(requirement).specifier.contains(found, prereleases=True)
+    return not requirement or Requirement(requirement).specifier.contains(found, prereleases=True)

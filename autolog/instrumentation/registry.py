@@ -23,6 +23,7 @@ BUNDLED: Mapping[str, str] = {
     "langchain": "autolog_langchain:LangChain",
     "llama_index": "autolog_llama_index:LlamaIndex",
     "openai": "autolog_openai:OpenAI",
+    "threads": "autolog_threads:Threads",
 }
 GROUP = "autolog.integrations"
 
@@ -33,8 +34,9 @@ class IntegrationStatus:
 
     name: str
     requires: str
+    """The distribution and the versions that are tested; empty for the standard library."""
     installed: str | None
-    """The installed version, or `None`."""
+    """The installed version, Python's own for the standard library, or `None`."""
     supported: bool
     """Whether that version is one that is tested; others are traced as well as may be."""
     on: bool

@@ -609,11 +609,9 @@ def plain_thread_that_is_given_the_configuration(server):
 
 THREADED = """
     OK 11>7
-    CHAT_MODEL ChatOpenAI 11>7
-      CHAT_MODEL chat gpt-4o 11>7 (duplicate)
-
-    OK
     UNKNOWN request
+      CHAT_MODEL ChatOpenAI 11>7
+        CHAT_MODEL chat gpt-4o 11>7 (duplicate)
 """
 
 
