@@ -49,11 +49,24 @@ class Processing:
         self._interrupted = False
 
     def __call__(self, span: Span) -> Span | None:
-        """Return what may be stored of `span`, or `None` where it was dropped; the program's own span stays as it is."""
+        """Return what may be stored of `span`, or `None` where it was dropped; the program's own span stays as it is.
+
+        Of a root that was dropped alone, the figures are left.
+        """
         plan = self.plan
-        if plan is NOTHING or span._dropped:
-            return None if span._dropped else span
+        shown = span if plan is NOTHING else self._processed(span.copy(), plan)
+        context = span._context
+        if not shown._dropped:
+            if context is not None:
+                context.is_stored = True
+            return shown
+        if span._parent is not None or context is None or not context.is_stored:
+            return None
         shown = span.copy()
+        bare(shown, "dropped by a span processor")  # for what is stored of its trace needs an end
+        return shown
+
+    def _processed(self, shown: Span, plan: Plan) -> Span:
         if plan.withhold is not None:
             bare(shown, plan.withhold)
         elif not self._is_prepared(shown, plan):
@@ -61,9 +74,9 @@ class Processing:
             bare(shown, "redaction failed")
         else:
             for processor in plan.processors:
-                if not self._is_processed(shown, processor) or shown._dropped:
+                if shown._dropped or not self._is_processed(shown, processor):
                     break
-        return None if shown._dropped else shown
+        return shown
 
     @staticmethod
     def _is_prepared(span: Span, plan: Plan) -> bool:

@@ -39,9 +39,9 @@ def graft(trace: Trace, target: Span | None) -> list[Span]:
 
 def _context(trace: Trace) -> TraceContext:
     info = trace.info
-    context = TraceContext(
-        info.experiment, info.run, info.session, info.user, dict(info.tags), dict(info.metadata), info.version
-    )
+    context = TraceContext(info.experiment, info.version)
+    context.run, context.session, context.user = info.run, info.session, info.user
+    context.tags, context.metadata = dict(info.tags), dict(info.metadata)
     context.client_request_id = info.client_request_id
     context.request_preview, context.response_preview = info.request_preview, info.response_preview
     return context

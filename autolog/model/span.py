@@ -466,7 +466,10 @@ class Span(otel.Span):
         self.name = name
 
     def drop(self) -> None:
-        """Do not store this span; for span processors. What is below it is stored all the same."""
+        """Do not store this span; for span processors.
+
+        What is below it is stored all the same. Of a root with such spans its times and status are left.
+        """
         self._dropped = True
 
     def replace_texts(self, new: Callable[[str], str]) -> None:

@@ -32,40 +32,29 @@ class TraceState(str, Enum):
 class TraceContext:
     """What all spans of a running trace share and may change until it is stored."""
 
-    __slots__ = (
-        "client_request_id", "experiment", "metadata", "request_preview", "response_preview", "run", "sampled", "session",
-        "state", "tags", "user", "version",
-    )  # fmt: skip
+    # Defaults live on the class: a trace that starts sets only what it has.
+    run: str | None = None
+    session: str | None = None
+    user: str | None = None
+    tags: dict[str, str] | None = None
+    metadata: dict[str, str] | None = None
+    client_request_id: str | None = None
+    request_preview: str | None = None
+    response_preview: str | None = None
+    state: TraceState | None = None
+    sampled: bool | None = True
+    """Whether the trace is stored; `None` while its end is waited for to decide that."""
+    is_stored: bool = False
+    """Whether any of its spans went to the store."""
 
-    def __init__(
-        self,
-        experiment: str,
-        run: str | None = None,
-        session: str | None = None,
-        user: str | None = None,
-        tags: dict[str, str] | None = None,
-        metadata: dict[str, str] | None = None,
-        version: str | None = None,
-    ) -> None:
+    def __init__(self, experiment: str, version: str | None = None) -> None:
         self.experiment = experiment
-        self.run = run
-        self.session = session
-        self.user = user
-        self.tags = tags
-        self.metadata = metadata
         self.version = version
-        self.client_request_id: str | None = None
-        self.state: TraceState | None = None
-        self.sampled: bool | None = True
-        """Whether the trace is stored; `None` while its end is waited for to decide that."""
-        self.request_preview: str | None = None
-        self.response_preview: str | None = None
 
     def copy(self) -> TraceContext:
         """Return one with the same fields, whose changes do not reach this one."""
         found = TraceContext.__new__(TraceContext)
-        for name in TraceContext.__slots__:
-            value = getattr(self, name)
+        for name, value in list(self.__dict__.items()):
             setattr(found, name, dict(value) if isinstance(value, dict) else value)
         return found
 
