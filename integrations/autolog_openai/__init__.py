@@ -33,9 +33,10 @@ class OpenAI(Integration):
         "capture_user": True,
         "inject_stream_usage": False,
         "max_stream": 0,
+        "propagate": False,
     }
 
     def __init__(self) -> None:
         super().__init__()
         settings = from_environment()
-        self.options = {name: getattr(settings, name) for name in self.defaults}
+        self.options = {name: getattr(settings, name, default) for name, default in self.defaults.items()}

@@ -1,4 +1,7 @@
-"""Ask for the token usage of a streamed chat, and let the program see the same stream as without."""
+"""What is added to a request where the program said so: the wish for a stream's token usage, and the place in the trace.
+
+Of the usage that was asked for, the program sees nothing: its stream is the same as without.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from autolog import Span
+from autolog.propagation import trace_headers
 
 _END_OF_EVENT = re.compile(rb"\r?\n\r?\n")
 
@@ -19,8 +25,23 @@ def with_usage(options: Any) -> Any:
     if (isinstance(asked, Mapping) and "include_usage" in asked) or (options.extra_json or {}).get("stream_options"):
         return None
     changed = {**body, "stream_options": {**(asked if isinstance(asked, Mapping) else {}), "include_usage": True}}
+    return _copy(options, json_data=changed)
+
+
+def with_trace(options: Any, client: Any, span: Span) -> Any:
+    """Return a copy of a request's options that has `traceparent` among its headers; `None` where the program set its own."""
+    given = options.headers if isinstance(options.headers, Mapping) else {}
+    for name in (*given, *getattr(client, "_custom_headers", ())):
+        if name.lower() == "traceparent":
+            return None
+    # What is moved into the framework's span of the same call is not there for anybody to be below.
+    above = span.duplicate_of if span.merges and span.duplicate_of is not None else span
+    return _copy(options, headers={**given, **trace_headers(above)})
+
+
+def _copy(options: Any, **changes: Any) -> Any:
     copy = options.model_copy if hasattr(options, "model_copy") else options.copy
-    return copy(update={"json_data": changed})
+    return copy(update=changes)
 
 
 class UsageFilter:

@@ -14,7 +14,7 @@ from autolog.ids import now_ns
 from autolog.instrumentation import Call, Observer
 from autolog.model.span import NO_SPAN, Span
 from autolog_openai.endpoints import Endpoint, find
-from autolog_openai.inject import UsageFilter, with_usage
+from autolog_openai.inject import UsageFilter, with_trace, with_usage
 from autolog_openai.recording import Recording
 from autolog_openai.request import Request, describe_files
 
@@ -45,8 +45,10 @@ def observe_request(call: Call) -> Observer:
     settings = call.options
     recording = Recording(span, endpoint, settings, options)
     span.defer(_request(call, options, endpoint, settings).describe)
+    if settings["propagate"]:
+        _send_instead(call, recording, with_trace(options, call.instance, span))
     if settings["inject_stream_usage"]:
-        recording.edit = _inject_usage(call, options, endpoint)
+        recording.edit = _inject_usage(call, recording)
     recorded, current = _current.set(recording), attach(span)
     try:
         result = yield
@@ -155,12 +157,20 @@ def _encoding_format(options: Any) -> str | None:
     return body.get("encoding_format") if isinstance(body, Mapping) else None
 
 
-def _inject_usage(call: Call, options: Any, endpoint: Endpoint) -> UsageFilter | None:
-    changed = with_usage(options) if endpoint.operation in ("chat", "text_completion") else None
-    if changed is None or endpoint.api == "responses":
+def _inject_usage(call: Call, recording: Recording) -> UsageFilter | None:
+    endpoint = recording.endpoint
+    if endpoint.operation not in ("chat", "text_completion") or endpoint.api == "responses":
         return None
+    return UsageFilter() if _send_instead(call, recording, with_usage(recording.request)) else None
+
+
+def _send_instead(call: Call, recording: Recording, options: Any) -> bool:
+    """Have the SDK send these options, if any, in place of the program's; return whether it will."""
+    if options is None:
+        return False
+    recording.request = options
     if len(call.args) > 1:
-        call.args = (call.args[0], changed, *call.args[2:])
+        call.args = (call.args[0], options, *call.args[2:])
     else:
-        call.kwargs = {**call.kwargs, "options": changed}
-    return UsageFilter()
+        call.kwargs = {**call.kwargs, "options": options}
+    return True
