@@ -64,6 +64,9 @@ class Sender(Protocol):
     place: str
     """Where to, for a person to read."""
 
+    def open(self) -> None:
+        """Get ready to send, which may take a while."""
+
     def send(self, spans: Sequence[Span]) -> Sent:
         """Send ended spans, whose content is final."""
 
@@ -100,10 +103,12 @@ class Delivery:
         self._in_hand: list[tuple[Span, int]] = []
         self._bytes = 0
         self._changed = threading.Condition()
+        self._opened = threading.Event()
         self._thread: threading.Thread | None = None
         self._hurry = False
         self._stopping = False
         self._pause = 0.0
+        self._is_failing = False
         self._sent = 0
         self._dropped: Counter[str] = Counter()
         self._errors = 0
@@ -156,6 +161,11 @@ class Delivery:
 
     def _work(self) -> None:
         with suppress():  # the requests that carry spans are none to be traced
+            try:
+                with guarded:
+                    self._sender.open()
+            finally:
+                self._opened.set()
             while self._wait():
                 batch = self._next()
                 sent = Sent("an error of autolog's own.", is_final=True, broken=len(batch))
@@ -188,8 +198,9 @@ class Delivery:
                 return  # which has counted them
             if sent.error is not None:
                 self._errors += 1
-                if self._last_error != sent.error:
-                    self._last_error = sent.error
+                self._last_error = sent.error
+                if not self._is_failing:
+                    self._is_failing = True
                     logger.warning("spans can't be sent to %s: %s Your program goes on.", self.place, sent.error)
             if sent.error is not None and not sent.is_final:
                 self._pause = min(max(self._pause * 2, _SHORTEST_PAUSE, sent.wait or 0.0), _LONGEST_PAUSE)
@@ -205,7 +216,8 @@ class Delivery:
         self._drop(refused, "refused")
         self._bytes -= sum(size for _, size in batch)
         self._in_hand = []
-        if self._pause and sent.error is None:
+        if self._is_failing and sent.error is None:
+            self._is_failing = False
             logger.warning("spans can be sent to %s again", self.place)
         self._pause = 0.0
 
@@ -225,6 +237,13 @@ class Delivery:
                 self._changed.notify_all()
                 self._changed.wait(left)
         return True
+
+    def get_ready(self, timeout: float) -> None:
+        """Wait until what is waiting can be sent: while the interpreter goes, it can't be made ready any more."""
+        with self._changed:
+            thread = self._thread
+        if thread is not None:
+            self._opened.wait(timeout)
 
     def stop(self, timeout: float) -> None:
         """Send what is left, and end the thread."""

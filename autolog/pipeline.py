@@ -11,7 +11,7 @@ import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from queue import SimpleQueue
 
 from autolog import capture, semconv
@@ -447,6 +447,7 @@ class Pipeline:
             if before.place == delivery.place:
                 self._end(before)
         self._deliveries = (*self._deliveries, delivery)
+        _get_ready_before_shutdown()
         return partial(self._end, delivery)
 
     def _end(self, delivery: Delivery) -> None:
@@ -511,6 +512,25 @@ def _abandon(span: Span) -> None:
 
 
 _pipelines: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+
+
+def _get_ready() -> None:
+    for pipeline in list(_pipelines):
+        if pipeline._deliveries:
+            with guarded:
+                pipeline.flush(pipeline._settings.exit_timeout)
+                for delivery in pipeline._deliveries:
+                    delivery.get_ready(pipeline._settings.exit_timeout)
+
+
+@cache
+def _get_ready_before_shutdown() -> None:
+    """Have deliveries opened before the interpreter goes: after that it starts no threads any more, which they need."""
+    import concurrent.futures.thread  # noqa: F401 - the SDK's own need of it; what is registered later is called sooner
+
+    register = getattr(threading, "_register_atexit", None)
+    if register is not None:
+        register(_get_ready)
 
 
 def _stop_all() -> None:

@@ -32,6 +32,7 @@ _PASSING_STATUSES = frozenset({408, 429, 502, 503, 504})
 _PASSING_CODES = frozenset({"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"})
 # What the SDK's exporters say of a batch that they never sent.
 _UNSENDABLE = ("encode", "max_request_size", "larger than max")
+_LONGEST_REASON = 500
 _LOGGERS = ("opentelemetry.exporter.otlp.proto.http.trace_exporter", "opentelemetry.exporter.otlp.proto.grpc.exporter")
 
 
@@ -95,34 +96,59 @@ class _HttpWatch:
         self.rejected = 0
         self._status: int | None = None
         self._wait: float | None = None
+        self._error: str | None = None
 
     def open(self, target: Target) -> SpanExporter:
-        import requests
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
         endpoint = target.endpoint
         if endpoint is not None and not endpoint.rstrip("/").endswith(_PATH):
             endpoint = endpoint.rstrip("/") + _PATH
-        session: requests.Session | None = None
-        if not any(name.endswith("CREDENTIAL_PROVIDER") for name in os.environ):  # which brings a session of its own
-            session = requests.Session()
-            session.hooks["response"].append(self._see)
+        # Where a variable names who brings a session with credentials, that one is used.
+        is_named = any(os.environ.get(name) for name in _CREDENTIALS)
+        session = None if is_named else _watched_session(self)
         return OTLPSpanExporter(endpoint=endpoint, headers=dict(target.headers or {}), session=session)
 
     def begin(self) -> None:
-        self.rejected, self._status, self._wait = 0, None, None
+        self.rejected, self._status, self._wait, self._error = 0, None, None, None
 
-    def _see(self, response: Any, *_args: Any, **_kwargs: Any) -> None:
+    def answered(self, response: Any) -> None:
+        """Look at an answer."""
         self._status = response.status_code
         self._wait = attempt(lambda: float(response.headers["retry-after"]), default=None)
         if response.status_code == 200 and response.content:
             self.rejected = attempt(_rejected, response.content, default=0)
 
+    def broke(self, error: Exception) -> None:
+        """Note why no answer came."""
+        self._status, self._error = None, redact_keys(str(error))[:_LONGEST_REASON]
+
     def failure(self, said: _Listening) -> Sent:
-        if self._status is None:
-            return Sent(said.last, is_final=said.tells_of(_UNSENDABLE))
-        is_passing = self._status in _PASSING_STATUSES
-        return Sent(f"HTTP {self._status}.", is_final=not is_passing, wait=self._wait)
+        if self._status is not None:
+            return Sent(f"HTTP {self._status}.", is_final=self._status not in _PASSING_STATUSES, wait=self._wait)
+        return Sent(f"{self._error or said.last}.", is_final=said.tells_of(_UNSENDABLE))
+
+
+_CREDENTIALS = (
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER",
+)
+
+
+def _watched_session(watch: _HttpWatch) -> Any:
+    import requests
+
+    class Session(requests.Session):
+        def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+            try:
+                response = super().send(*args, **kwargs)
+            except requests.RequestException as error:
+                watch.broke(error)
+                raise
+            watch.answered(response)
+            return response
+
+    return Session()
 
 
 def _rejected(content: bytes) -> int:
@@ -154,7 +180,7 @@ class _GrpcWatch:
         # The SDK leaves out what it said a moment ago, so the last code holds on.
         self._code = names[-1] if names else self._code
         if self._code is None:
-            return Sent(said.last, is_final=said.tells_of(_UNSENDABLE))
+            return Sent(f"{said.last}.", is_final=said.tells_of(_UNSENDABLE))
         is_final = self._code not in (*_PASSING_CODES, "RESOURCE_EXHAUSTED") or said.tells_of(_UNSENDABLE)
         return Sent(f"gRPC {self._code}.", is_final=is_final)
 
@@ -174,13 +200,13 @@ class _Listening(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.thread != self._thread:
             return True
-        self.texts.append(redact_keys(record.getMessage())[:500])
+        self.texts.append(redact_keys(record.getMessage())[:_LONGEST_REASON])
         self.args.extend(record.args if isinstance(record.args, tuple) else ())
         return False
 
     @property
     def last(self) -> str:
-        return self.texts[-1] if self.texts else "no answer."
+        return self.texts[-1].rstrip(".") if self.texts else "no answer"
 
     def tells_of(self, marks: Sequence[str]) -> bool:
         return any(mark in text for mark in marks for text in self.texts)

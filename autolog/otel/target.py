@@ -103,15 +103,22 @@ class Deferred:
         self.place = place
         self._make = make
         self._sender: Sender | None = None
+        self._error: str | None = None
 
-    def send(self, spans: Sequence[Span]) -> Sent:
-        """Send with what is made for it."""
+    def open(self) -> None:
+        """Make it, as far as that can be."""
         if self._sender is None:
             try:
                 self._sender = self._make()
             except (Unavailable, InvalidSetting) as error:
-                return Sent(f"{error}.", is_final=True)
-        return self._sender.send(spans)
+                self._error = f"{error}."
+            else:
+                self._sender.open()
+
+    def send(self, spans: Sequence[Span]) -> Sent:
+        """Send with what is made for it."""
+        self.open()
+        return Sent(self._error, is_final=True) if self._sender is None else self._sender.send(spans)
 
     def break_off(self) -> None:
         """Wait for nothing more."""

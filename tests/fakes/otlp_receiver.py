@@ -1,10 +1,10 @@
 """Receivers of OTLP, over HTTP and gRPC, as real servers on ports of their own; what they answer is scripted.
 
-    with http_receiver() as receiver:
-        receiver.script(429, (503, {"retry-after": "1"}), reject(2))     # one entry a request, then 200
-        …
-        receiver.spans()                                                 # opentelemetry.proto's own spans
-        receiver.tree()                                                  # their names, indented below their parents
+with http_receiver() as receiver:
+    receiver.script(429, (503, {"retry-after": "1"}), reject(2))     # one entry a request, then 200
+    …
+    receiver.spans()                                                 # opentelemetry.proto's own spans
+    receiver.tree()                                                  # their names, indented below their parents
 """
 
 from __future__ import annotations

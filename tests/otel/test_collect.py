@@ -174,7 +174,10 @@ def test_times_status_events_links_kind_and_scope_are_those_of_the_span(client, 
     other = tracer.start_span("other")
     other.end()
     span = tracer.start_span(
-        "GET /", kind=SpanKind.SERVER, start_time=1_000_000_001, links=[otel.Link(other.get_span_context(), {"why": "x"})]
+        "GET /",
+        kind=SpanKind.SERVER,
+        start_time=1_000_000_001,
+        links=[otel.Link(other.get_span_context(), {"why": "x"})],
     )
     span.set_attributes({"http.response.status_code": 200, "list": ["a", "b"]})
     span.add_event("cache miss", {"key": "k"}, timestamp=1_000_000_002)
