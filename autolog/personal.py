@@ -110,7 +110,7 @@ _MORE_KEYS = {
 }
 # `password: …` and its like in plain text.
 _ASSIGNED = re.compile(
-    r"((?:api[_-]?key|secret|passwd|password|access[_-]?token|auth[_-]?token)"
+    r"((?:api[_-]?key|secret|passwd|password|access[_-]?token|auth[_-]?token)[\w-]{0,20}"
     r"[\"']?\s{0,3}[:=]\s{0,3}[\"']?)([^\s\"',;&<>\[\]]{6,})",
     re.IGNORECASE,
 )
@@ -218,8 +218,8 @@ def _card_end(found: str) -> int | None:
 # --- phone numbers -------------------------------------------------------------------------------------------
 
 _BETWEEN = r"[\s().\[\]/~\u00a0\u00ad\u2010-\u2015\u2212\u30fc\uff08\uff09\uff0d-\uff0f\u2060-]{0,4}"
-_INTERNATIONAL = re.compile(rf"[+\uff0b](?:{_BETWEEN}\d){{7,20}}")
-_ANY_NUMBER = re.compile(rf"[+\uff0b(\[]?\d(?:{_BETWEEN}\d){{6,19}}")
+_INTERNATIONAL = re.compile(rf"[+\uff0b]\(?\d(?:{_BETWEEN}\d){{6,19}}")
+_ANY_NUMBER = re.compile(rf"(?:[+\uff0b]\(?|\()?\d(?:{_BETWEEN}\d){{6,19}}")
 # What the library looks at besides the number: a letter or a currency before it, an extension after it.
 _BEFORE, _AFTER = 2, 24
 # The library takes some 50 µs for a candidate: beyond so many in one text, what looks like a number counts as one.
