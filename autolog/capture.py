@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from autolog.guard import attempt
+from autolog.guard import attempt, guarded
 
 _MAX_DEPTH = 64
 _MAX_NODES = 100_000
@@ -25,9 +25,6 @@ _to_builtins = msgspec.to_builtins
 _SHARED = (bytes,)
 _SCALARS = (str, int, float, bool, bytes, type(None))
 
-# What msgspec raises for keys that JSON has not, cycles and depth, dicts changed by another thread.
-_SNAPSHOT_ERRORS = (TypeError, ValueError, RecursionError, RuntimeError, OverflowError, msgspec.MsgspecError)
-
 
 def snapshot(value: Any) -> Any:
     """Return a copy of `value` in dicts, lists and scalars that later changes of `value` do not reach.
@@ -35,10 +32,19 @@ def snapshot(value: Any) -> Any:
     Objects that have no such form become a short description of their type; no `__repr__` is called, nothing
     is iterated that can be iterated once only.
     """
+    if type(value) is str:
+        return value
     try:
         return _to_builtins(value, builtin_types=_SHARED, enc_hook=_outline)
-    except _SNAPSHOT_ERRORS:
+    # Keys that JSON has not, cycles and depth, dicts changed by another thread, and whatever the program's objects raise.
+    except Exception:  # noqa: BLE001
+        return _walked(value)
+
+
+def _walked(value: Any) -> Any:
+    with guarded:
         return _Walk().copy(value, 0)
+    return _name(type(value))
 
 
 # Subclasses of these are not what msgspec knows, and are pictured by their values all the same.

@@ -278,13 +278,11 @@ class Span(otel.Span):
 
     def set_inputs(self, inputs: Any) -> None:
         """Record what goes in, as it is now."""
-        with guarded:
-            self._inputs = capture.snapshot(inputs)
+        self._inputs = capture.snapshot(inputs)
 
     def set_outputs(self, outputs: Any) -> None:
         """Record what came out, as it is now."""
-        with guarded:
-            self._outputs = capture.snapshot(outputs)
+        self._outputs = capture.snapshot(outputs)
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Record one attribute; `None` is left out."""
