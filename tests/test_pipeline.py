@@ -310,3 +310,45 @@ def test_a_closed_client_leaves_no_thread_behind(tmp_path):
     client.tracer.start_span("x").end()
     client.close()
     assert threading.active_count() == before
+
+
+# --- many at once ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threads", [1, 8])
+def test_a_burst_of_traces_is_stored_whole(store, threads):
+    with fresh_client(str(store)) as client:
+
+        def work():
+            for n in range(3_000 // threads):
+                client.start_trace(f"{n}", inputs={"n": n}).end()
+
+        running = [threading.Thread(target=work) for _ in range(threads)]
+        for thread in running:
+            thread.start()
+        for thread in running:
+            thread.join()
+        assert client.flush()
+        stats = client.stats()
+        assert (stats.started, stats.stored, stats.dropped, stats.payloads_dropped) == (3_000, 3_000, {}, 0)
+        stored = client.search_traces(max_results=10_000, include_spans=False, return_type="list")
+
+    assert len(stored) == 3_000
+    assert {trace.span_count for trace in stored} == {1}
+    assert {trace.state for trace in stored} == {"OK"}
+
+
+def test_ten_thousand_traces_that_are_open_at_once_are_all_stored(store):
+    with fresh_client(str(store)) as client:
+        roots = [client.start_trace(f"{n}") for n in range(10_000)]
+        children = [client.start_span("child", root) for root in roots]
+        assert client.stats().open == 20_000
+        for span in (*children, *roots):
+            span.end()
+        assert client.flush()
+        stats = client.stats()
+        assert (stats.started, stats.stored, stats.open, stats.dropped) == (20_000, 20_000, 0, {})
+        stored = client.search_traces(max_results=20_000, include_spans=False, return_type="list")
+
+    assert sorted(int(trace.name) for trace in stored) == list(range(10_000))
+    assert {(trace.span_count, str(trace.state)) for trace in stored} == {(2, "OK")}
