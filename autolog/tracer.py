@@ -135,14 +135,14 @@ class Tracer:
             around = None if above is None else _around(above)
             parent_id = None if around is None else around.span_id
             span = Span(name, SpanType.UNKNOWN, ids.trace_id, ids.span_id, parent_id, start_time_ns)
-            span._context = TraceContext(self.experiment, version=self.version)
-            self.last_trace_id = self._thread.last_trace_id = span._trace_id
-            current = _get_current()
-            if _AMBIENT_KEY in current:
-                _apply_ambient(current[_AMBIENT_KEY], span._context)
+            self._begin_trace(span, _get_current())
             if self.sampling is not None or around is not None:
-                span.is_foreign = True
-                return self._start_sampled(span, around, _UNSET, None, None)
+                fate = self._fate(ids.trace_id, around, None)
+                if fate is not False:
+                    span.is_foreign = True
+                    return self._start_if_kept(span, fate, _UNSET, None, None)
+                self._on_sampled_out(is_root=True)
+                return UnsampledSpan(name, SpanType.UNKNOWN, ids.trace_id)
         span.is_foreign = True
         span._on_end = self._on_end
         self._on_start(span)
@@ -169,11 +169,19 @@ class Tracer:
             return UnsampledSpan(name, span_type, above._trace_id, above)
         else:
             around = None if above is None else _around(above)
-            span = self._start_root(name, span_type, around, start_time_ns)
-            if _AMBIENT_KEY in current:
-                _apply_ambient(current[_AMBIENT_KEY], span._context)
-            if self.sampling is not None or around is not None or sampling_ratio is not None:
-                return self._start_sampled(span, around, inputs, attributes, sampling_ratio)
+            trace_id, parent_id = (new_trace_id(), None) if around is None else (around.trace_id, around.span_id)
+            fate: bool | None = True
+            is_sampled = self.sampling is not None or around is not None or sampling_ratio is not None
+            if is_sampled:
+                fate = self._fate(trace_id, around, sampling_ratio)
+                if fate is False:
+                    self.last_trace_id = self._thread.last_trace_id = trace_id
+                    self._on_sampled_out(is_root=True)
+                    return UnsampledSpan(name, span_type, trace_id)
+            span = Span(name, span_type, trace_id, new_span_id(), parent_id, start_time_ns or now_ns())
+            self._begin_trace(span, current)
+            if is_sampled:
+                return self._start_if_kept(span, fate, inputs, attributes, sampling_ratio)
         span._on_end = self._on_end
         if inputs is not _UNSET:
             span.set_inputs(inputs)
@@ -182,42 +190,35 @@ class Tracer:
         self._on_start(span)
         return span
 
-    def _start_sampled(
-        self,
-        span: Span,
-        around: SpanContext | None,
-        inputs: Any,
-        attributes: Mapping[str, Any] | None,
-        ratio: float | None,
-    ) -> Span:
-        """Start the root of a trace if it is to be recorded; `around` is the span of elsewhere that it is in."""
+    def _begin_trace(self, root: Span, current: Context) -> None:
+        context = root._context = TraceContext(self.experiment, version=self.version)
+        self.last_trace_id = self._thread.last_trace_id = root._trace_id
+        if _AMBIENT_KEY in current:
+            _apply_ambient(current[_AMBIENT_KEY], context)
+
+    def _fate(self, trace_id: int, around: SpanContext | None, ratio: float | None) -> bool | None:
+        """Return whether to record a trace, before a rule is asked; `around` is the span of elsewhere that it is in."""
         sampling = self.sampling or EVERYTHING
-        context = span._context
-        if context is None:  # for the type checker: a root has one
-            return span
-        asks = ratio is None and sampling.rule is not None
-        context.sampled = sampling.before(span._trace_id, around, ratio, asks=asks)
-        if context.sampled is not False:
-            if inputs is not _UNSET:
-                span.set_inputs(inputs)
-            if attributes:
-                span.set_attributes(attributes)
-            if asks:
-                context.sampled = sampling.ask(span)
-        if context.sampled is False:
+        return sampling.before(trace_id, around, ratio, asks=ratio is None and sampling.rule is not None)
+
+    def _start_if_kept(
+        self, span: Span, fate: bool | None, inputs: Any, attributes: Mapping[str, Any] | None, ratio: float | None
+    ) -> Span:
+        """Start the root of a trace, unless a rule leaves it out."""
+        if inputs is not _UNSET:
+            span.set_inputs(inputs)
+        if attributes:
+            span.set_attributes(attributes)
+        sampling = self.sampling
+        if ratio is None and sampling is not None and sampling.rule is not None:
+            fate = sampling.ask(span)
+        if fate is False:
             self._on_sampled_out(is_root=True)
             return UnsampledSpan(span.name, span.span_type, span._trace_id)
+        if span._context is not None:
+            span._context.sampled = fate
         span._on_end = self._on_end
         self._on_start(span)
-        return span
-
-    def _start_root(
-        self, name: str, span_type: SpanType, around: SpanContext | None, start_time_ns: int | None
-    ) -> Span:
-        trace_id, parent_id = (new_trace_id(), None) if around is None else (around.trace_id, around.span_id)
-        span = Span(name, span_type, trace_id, new_span_id(), parent_id, start_time_ns or now_ns())
-        span._context = TraceContext(self.experiment, version=self.version)
-        self.last_trace_id = self._thread.last_trace_id = span._trace_id
         return span
 
     def last_trace_id_of_thread(self) -> int | None:
