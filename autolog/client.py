@@ -27,7 +27,8 @@ from autolog.pipeline import Pipeline, Stats
 from autolog.pricing import Pricing
 from autolog.processing import NOTHING, WITHHELD_NAME, Plan, Processor, check_processors
 from autolog.sampling import Sampling
-from autolog.search.query import Moment, TraceQuery
+from autolog.search.page import PagedList
+from autolog.search.query import Moment, TraceQuery, nanoseconds
 from autolog.settings import Settings, from_environment
 from autolog.stores.base import Store, open_store
 from autolog.texts import Leaf, rewritten
@@ -450,7 +451,11 @@ class Client:
 
     def search_traces(
         self,
+        filter_string: str | None = None,
         *,
+        max_results: int = 100,
+        order_by: Sequence[str] | str | None = None,
+        page_token: str | None = None,
         status: TraceState | str | None = None,
         name: str | None = None,
         since: Moment | None = None,
@@ -461,53 +466,73 @@ class Client:
         session: str | None = None,
         user: str | None = None,
         model: str | None = None,
-        max_results: int = 100,
         include_spans: bool = True,
         return_type: Literal["pandas", "list"] | None = None,
-    ) -> pd.DataFrame | list[Trace] | list[TraceInfo]:
-        """Return the traces that meet every condition given, newest first.
+    ) -> pd.DataFrame | PagedList[Trace] | PagedList[TraceInfo]:
+        """Return the traces that meet the filter and every condition given, newest first or as `order_by` says.
 
         `since` is included, `until` is not; both are datetimes, or nanoseconds since the epoch. The result is a
         DataFrame with a row a trace where pandas is installed, else, or with `return_type="list"`, a list of
-        `Trace`, or with `include_spans=False` of `TraceInfo`. Raises `InvalidQuery` for what can't be searched.
+        `Trace`, or with `include_spans=False` of `TraceInfo`. Its `token`, or `attrs["next_page_token"]` of a DataFrame,
+        gets the page behind it as `page_token`, and is `None` at the end. Raises `InvalidQuery` for what can't be searched.
         """
         if return_type not in (None, "pandas", "list"):
             raise InvalidQuery(f"return_type must be 'pandas' or 'list', not {return_type!r}")
         query = TraceQuery.build(
-            status=status, name=name, since=since, until=until, tags=tags, experiment=experiment, run=run,
-            session=session, user=user, model=model, max_results=max_results,
+            filter_string, order_by=order_by, page_token=page_token, max_results=max_results, status=status, name=name,
+            since=since, until=until, tags=tags, experiment=experiment, run=run, session=session, user=user, model=model,
         )  # fmt: skip
         self._pipeline.flush()
         infos = self._store.search(query)
-        found: list[Any] = [self._store.get_trace(info.trace_id) for info in infos] if include_spans else infos
-        found = [trace for trace in found if trace is not None]
+        found: PagedList[Any] = infos
+        if include_spans:
+            traces = (self._store.get_trace(info.trace_id) for info in infos)
+            found = PagedList((trace for trace in traces if trace is not None), infos.token)
         if return_type == "list" or (return_type is None and importlib.util.find_spec("pandas") is None):
             return found
-        return frame(found)
+        table = frame(found)
+        table.attrs["next_page_token"] = found.token
+        return table
 
     def delete_traces(
         self,
         trace_ids: str | Sequence[str] | None = None,
         *,
+        filter_string: str | None = None,
         experiment: str | None = None,
         before: Moment | None = None,
         max_traces: int | None = None,
     ) -> int:
         """Delete the traces that meet every condition given, oldest first; return how many were deleted.
 
-        At least one of `trace_ids`, `experiment` and `before` must be given, so that nobody empties a store by
-        leaving out a word.
+        At least one of `trace_ids`, `filter_string`, `experiment` and `before` must be given, so that nobody empties a
+        store by leaving out a word.
         """
-        if trace_ids is None and experiment is None and before is None:
-            raise InvalidQuery("say what to delete: trace_ids, experiment or before")
+        if trace_ids is None and filter_string is None and experiment is None and before is None:
+            raise InvalidQuery("say what to delete: trace_ids, filter_string, experiment or before")
         ids = [trace_ids] if isinstance(trace_ids, str) else trace_ids
         for trace_id in ids or ():
             if not _is_trace_id(trace_id):
                 raise InvalidQuery(f"{trace_id!r} is not a trace id of 32 hex digits")
-        query = TraceQuery.build(until=before, experiment=experiment)
-        self._pipeline.flush()
+        before_ns = None if before is None else nanoseconds("before", before)
         most = _MOST if max_traces is None else max_traces
-        return self._store.delete(ids, experiment, query.until_ns, most)
+        self._pipeline.flush()
+        if filter_string is not None:
+            ids = self._meeting(filter_string, ids, before_ns, experiment, most)
+        return self._store.delete(ids, experiment, before_ns, most)
+
+    def _meeting(
+        self, filter_string: str, ids: Sequence[str] | None, before_ns: int | None, experiment: str | None, most: int
+    ) -> list[str]:
+        if not filter_string.strip():
+            raise InvalidQuery("an empty filter would delete everything; leave it out, or say what to delete")
+        most = most if ids is None else _MOST
+        query = TraceQuery.build(
+            filter_string, order_by="timestamp", until=before_ns, experiment=experiment, max_results=most
+        )
+        wanted = None if ids is None else set(ids)
+        found = [info.trace_id for info in self._store.search(query)]
+        return [trace_id for trace_id in found if wanted is None or trace_id in wanted]
 
     # --- what is said of traces, and what they belong to -----------------------------------------
 

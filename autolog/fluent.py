@@ -16,6 +16,7 @@ from autolog.model.trace import Trace, TraceInfo, TraceState
 from autolog.pipeline import Stats
 from autolog.processing import Processor
 from autolog.sampling import Sampling
+from autolog.search.page import PagedList
 from autolog.search.query import Moment
 from autolog.tracer import current_span, with_ambient
 
@@ -316,7 +317,11 @@ def add_trace(trace: Trace | Mapping[str, Any], target: Span | None = None) -> s
 
 
 def search_traces(
+    filter_string: str | None = None,
     *,
+    max_results: int = 100,
+    order_by: Sequence[str] | str | None = None,
+    page_token: str | None = None,
     status: TraceState | str | None = None,
     name: str | None = None,
     since: Moment | None = None,
@@ -327,26 +332,29 @@ def search_traces(
     session: str | None = None,
     user: str | None = None,
     model: str | None = None,
-    max_results: int = 100,
     include_spans: bool = True,
     return_type: Literal["pandas", "list"] | None = None,
-) -> pd.DataFrame | list[Trace] | list[TraceInfo]:
-    """Return the traces that meet every condition given, newest first; see `Client.search_traces`."""
+) -> pd.DataFrame | PagedList[Trace] | PagedList[TraceInfo]:
+    """Return the traces that meet the filter and every condition given, newest first; see `Client.search_traces`."""
     return default_client().search_traces(
-        status=status, name=name, since=since, until=until, tags=tags, experiment=experiment, run=run, session=session,
-        user=user, model=model, max_results=max_results, include_spans=include_spans, return_type=return_type,
+        filter_string, max_results=max_results, order_by=order_by, page_token=page_token, status=status, name=name,
+        since=since, until=until, tags=tags, experiment=experiment, run=run, session=session, user=user, model=model,
+        include_spans=include_spans, return_type=return_type,
     )  # fmt: skip
 
 
 def delete_traces(
     trace_ids: str | Sequence[str] | None = None,
     *,
+    filter_string: str | None = None,
     experiment: str | None = None,
     before: Moment | None = None,
     max_traces: int | None = None,
 ) -> int:
     """Delete the traces that meet every condition given, oldest first; see `Client.delete_traces`."""
-    return default_client().delete_traces(trace_ids, experiment=experiment, before=before, max_traces=max_traces)
+    return default_client().delete_traces(
+        trace_ids, filter_string=filter_string, experiment=experiment, before=before, max_traces=max_traces
+    )
 
 
 def export_otlp(
@@ -378,7 +386,9 @@ def collect_otel(
     try:
         from autolog.otel.processor import collect
     except ImportError as error:
-        raise Unavailable(f"taking spans in needs OpenTelemetry's SDK: pip install 'autolog-tracing[otel]' ({error})") from error
+        raise Unavailable(
+            f"taking spans in needs OpenTelemetry's SDK: pip install 'autolog-tracing[otel]' ({error})"
+        ) from error
     return collect(tracer_provider, only=only)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -217,6 +216,8 @@ _KEYED = [
 
 
 def _unknown(written: str, name: str, known: Sequence[str], listed: Sequence[str]) -> str:
+    import difflib
+
     close = difflib.get_close_matches(name.lower()[:60], known, 1)
     meant = f"; did you mean {written[:60].replace(name, close[0], 1)}?" if close else "."
     return f"there is no field {written[:60]}{meant} There are: {', '.join(listed)}"

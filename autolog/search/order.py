@@ -41,8 +41,9 @@ def parse_order(order_by: Sequence[str] | str | None) -> tuple[Key, ...]:
     for one in written:
         key = _key(capture.clean_text(one))
         keys.setdefault(key.field, key)
-    # Nothing that follows the start can matter but the trace itself, which decides last.
-    return tuple(keys.values()) if START in keys else (*keys.values(), *NEWEST_FIRST)
+    # What follows the start can't matter: it is in nanoseconds.
+    until_start = list(keys).index(START) + 1 if START in keys else None
+    return tuple(keys.values())[:until_start] if until_start else (*keys.values(), *NEWEST_FIRST)
 
 
 def _key(written: str) -> Key:

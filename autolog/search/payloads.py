@@ -76,10 +76,11 @@ def _meets(comparison: Comparison) -> Callable[[Any], bool]:
     if operator in OF_TEXTS:
         of_text = matcher(operator, wanted)
         return lambda value: of_text(_text(value))
+    values: Any = wanted
     if operator is Operator.IN:
-        return lambda value: any(_compares(value, Operator.EQUAL, one) for one in wanted)  # type: ignore[union-attr]
+        return lambda value: any(_compares(value, Operator.EQUAL, one) for one in values)
     if operator is Operator.BETWEEN:
-        low, high = wanted  # type: ignore[misc]
+        low, high = values
         return lambda value: _compares(value, Operator.AT_LEAST, low) and _compares(value, Operator.AT_MOST, high)
     return lambda value: _compares(value, operator, wanted)
 

@@ -12,6 +12,7 @@ from autolog.model.assessment import Assessment
 from autolog.model.run import Run
 from autolog.model.span import Span
 from autolog.model.trace import Trace, TraceInfo
+from autolog.search.page import PagedList
 from autolog.search.query import TraceQuery
 
 FOLDER = ".autolog"
@@ -32,8 +33,8 @@ class Store(Protocol):
     def get_trace(self, trace_id: str) -> Trace | None:
         """Return the trace with its spans, or `None`."""
 
-    def search(self, query: TraceQuery) -> list[TraceInfo]:
-        """Return the traces that `query` asks for, newest first."""
+    def search(self, query: TraceQuery) -> PagedList[TraceInfo]:
+        """Return a page of the traces that `query` asks for, in its order."""
 
     def delete(self, trace_ids: Sequence[str] | None, experiment: str | None, before_ns: int | None, most: int) -> int:
         """Delete the traces that meet every condition given, oldest first, at most `most`; return how many."""
@@ -61,6 +62,9 @@ class Store(Protocol):
 
     def list_experiments(self) -> list[str]:
         """Return the names of all experiments, in order of the alphabet."""
+
+    def tidy(self) -> bool:
+        """Do some of what can wait until there is nothing to write; return whether there is more of it."""
 
     def close(self) -> None:
         """Let go of files and connections; a later call opens them again."""

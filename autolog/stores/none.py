@@ -18,6 +18,10 @@ class NoStore:
     def write(self, spans: Sequence[Span]) -> None:
         """Keep nothing."""
 
+    def tidy(self) -> bool:
+        """Do nothing."""
+        return False
+
     def close(self) -> None:
         """Do nothing."""
 

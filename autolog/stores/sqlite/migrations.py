@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from autolog.stores.sqlite.rows import label
+
 # "AuLg": tells our files from other SQLite databases.
 APPLICATION_ID = 0x41754C67
 
@@ -115,6 +117,26 @@ CREATE TABLE runs(
   tags TEXT                          -- JSON object of strings
 ) WITHOUT ROWID;
 CREATE INDEX runs_experiment ON runs(experiment, start_ns);
+
+-- What traces are found by besides their columns, each as a number: tags, models, and types and names of spans.
+-- The start in the key makes "newest first" a walk along it.
+ALTER TABLE labels RENAME TO old_labels;
+CREATE TABLE labels(
+  word INTEGER NOT NULL,
+  start_ns INTEGER NOT NULL,
+  rid INTEGER NOT NULL,
+  PRIMARY KEY(word, start_ns, rid)
+) WITHOUT ROWID;
+INSERT OR IGNORE INTO labels SELECT label(iif(key = 'model', 'span.model', key), value), start_ns, rid FROM old_labels;
+INSERT OR IGNORE INTO labels
+  SELECT label('span.name', s.name), t.start_ns, t.rid FROM spans s CROSS JOIN traces t ON t.rid = s.rid;
+INSERT OR IGNORE INTO labels
+  SELECT label('span.type', s.type), t.start_ns, t.rid FROM spans s CROSS JOIN traces t ON t.rid = s.rid;
+DROP TABLE old_labels;
+
+-- The last row of payloads whose words are in the index of words, which is made when it is first filled.
+CREATE TABLE indexed(last INTEGER NOT NULL);
+INSERT INTO indexed VALUES (0);
 """
 
 STEPS = (_FIRST, _SECOND)
@@ -124,6 +146,7 @@ VERSION = len(STEPS)
 def migrate(connection: sqlite3.Connection) -> int:
     """Bring the schema to this version inside the caller's transaction; return the version that was found."""
     found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    connection.create_function("label", 2, label)
     for number, step in enumerate(STEPS[found:], start=found + 1):
         for statement in _statements(step):
             connection.execute(statement)

@@ -12,13 +12,18 @@ from autolog.guard import attempt
 from autolog.ids import format_span_id, parse_id
 from autolog.model.assessment import Assessment
 from autolog.model.span import Link, Span, SpanEvent, SpanType, Status
-from autolog.model.trace import Trace, TraceInfo, TraceState, in_tree_order
+from autolog.model.trace import Trace, TraceInfo, in_tree_order
 from autolog.model.usage import Cost, TokenUsage
+from autolog.search.page import PagedList
 from autolog.search.query import TraceQuery
 from autolog.stores import compression
 from autolog.stores.sqlite.assessments import read_assessments
-from autolog.stores.sqlite.rows import SPAN_COLUMNS, STATES, STATUSES, TRACE_COLUMNS, label, text
+from autolog.stores.sqlite.find import find
+from autolog.stores.sqlite.functions import Functions
+from autolog.stores.sqlite.readers import limited
+from autolog.stores.sqlite.rows import SPAN_COLUMNS, STATES, STATUSES, TRACE_COLUMNS
 
+_VALUES_AT_ONCE = 30_000
 _SPAN_READ = SPAN_COLUMNS[1:8]
 _SELECT_TRACE = f"SELECT {', '.join('t.' + name for name in TRACE_COLUMNS)}"
 
@@ -34,50 +39,31 @@ def read_trace(trace_id: bytes, connection: sqlite3.Connection) -> Trace | None:
     return _trace(row, spans, chunks, read_assessments([rid], connection).get(rid, ()))
 
 
-def search(query: TraceQuery, connection: sqlite3.Connection) -> list[TraceInfo]:
-    """Return the traces that `query` asks for, newest first."""
-    sql, values = _search_sql(query)
-    rows = connection.execute(sql, values).fetchall()
-    assessments = read_assessments([row[0] for row in rows], connection)
-    return [_info(row, assessments.get(row[0], ())) for row in rows]
+def search(query: TraceQuery, connection: sqlite3.Connection, functions: Functions) -> PagedList[TraceInfo]:
+    """Return a page of the traces that `query` asks for, in its order."""
+    if not query.max_results:
+        return PagedList()
+    # In one transaction, so that all of it is of one moment.
+    connection.execute("BEGIN")
+    try:
+        with limited(connection):
+            found = find(query, connection, functions)
+        page = found[: query.max_results]
+        infos = _read_infos([row[-1] for row in page], connection)
+    finally:
+        connection.execute("ROLLBACK")
+    token = query.token(page[-1]) if len(found) > len(page) else None
+    return PagedList(infos, token)
 
 
-def _search_sql(query: TraceQuery) -> tuple[str, list[Any]]:
-    """Return SQL and its values; every name in it is ours, every value of the user's is bound."""
-    labels = [label(f"tag.{key}", value) for key, value in query.tags.items()]
-    if query.model is not None:
-        labels.append(label("model", query.model))
-    conditions: list[str] = []
-    values: list[Any] = []
-    tables, start = "traces t", "t.start_ns"
-    for number, (key, value) in enumerate(labels):
-        if number == 0:
-            # CROSS JOIN keeps this order: walk the first label newest first, look the rest up.
-            tables, start = "labels l CROSS JOIN traces t ON t.rid = l.rid", "l.start_ns"
-            conditions.append("l.key = ? AND l.value = ?")
-        else:
-            conditions.append(
-                "EXISTS(SELECT 1 FROM labels m WHERE m.key = ? AND m.value = ? AND m.start_ns = t.start_ns AND m.rid = t.rid)"
-            )
-        values += [key, value]
-    if query.state is not None:
-        conditions.append(f"t.state = {STATES.index(query.state)}")
-        # SQLite takes an index that has a condition only where the query spells the same one.
-        if query.state is not TraceState.OK:
-            conditions.append("t.state != 1")
-    for name in ("name", "experiment", "run", "session", "user"):
-        value = getattr(query, name)
-        if value is not None:
-            conditions.append(f"t.{name} = ?")
-            values.append(text(value))
-    for comparison, moment in ((">=", query.since_ns), ("<", query.until_ns)):
-        if moment is not None:
-            conditions.append(f"{start} {comparison} ?")
-            values.append(moment)
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    rid = "l.rid" if labels else "t.rid"
-    sql = f"{_SELECT_TRACE} FROM {tables}{where} ORDER BY {start} DESC, {rid} DESC LIMIT ?"
-    return sql, [*values, query.max_results]
+def _read_infos(rids: Sequence[int], connection: sqlite3.Connection) -> list[TraceInfo]:
+    rows: dict[int, Sequence[Any]] = {}
+    for start in range(0, len(rids), _VALUES_AT_ONCE):
+        part = rids[start : start + _VALUES_AT_ONCE]
+        sql = f"{_SELECT_TRACE} FROM traces t WHERE t.rid IN ({','.join('?' * len(part))})"
+        rows.update((row[0], row) for row in connection.execute(sql, part))
+    assessments = read_assessments(rids, connection)
+    return [_info(rows[rid], assessments.get(rid, ())) for rid in rids if rid in rows]
 
 
 def _info(row: Sequence[Any], assessments: Sequence[Assessment]) -> TraceInfo:

@@ -21,15 +21,19 @@ from autolog.model.assessment import Assessment
 from autolog.model.run import Run
 from autolog.model.span import Span
 from autolog.model.trace import Trace, TraceInfo
+from autolog.search.page import PagedList
 from autolog.search.query import TraceQuery
-from autolog.stores.sqlite import migrations, runs, tags
+from autolog.stores.sqlite import migrations, runs, tags, texts
 from autolog.stores.sqlite.assessments import delete_assessment, put_assessments
 from autolog.stores.sqlite.read import read_trace, search
+from autolog.stores.sqlite.readers import Reader, Readers
 from autolog.stores.sqlite.write import DELETE_AT_ONCE, batches_of, delete, parts, write_batches
 
 T = TypeVar("T")
 
 _BUSY_SECONDS = 5.0
+_LONGEST_INDEXING = 1.0
+"""Seconds that a search for words spends on the index before it begins."""
 
 
 class SqliteStore:
@@ -43,6 +47,9 @@ class SqliteStore:
         self._lock = ForkLock(rank=1)
         self._connection: sqlite3.Connection | None = None
         self._left_behind: list[sqlite3.Connection] = []
+        self._readers = Readers()
+        # Others may have left some: looked at the first time.
+        self._unindexed = texts.WORTH_A_TRANSACTION
         call_in_child(self._leave_behind)
 
     # --- writing ---------------------------------------------------------------------------------
@@ -53,6 +60,7 @@ class SqliteStore:
         batches = batches_of(spans, self._limits)
         self._transaction(partial(write_batches, batches))
         self.cut += sum(batch.cut for batch in batches)
+        self._unindexed += len(batches)
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -61,9 +69,47 @@ class SqliteStore:
         key = _key(trace_id)
         return None if key is None else self._read(partial(read_trace, key))
 
-    def search(self, query: TraceQuery) -> list[TraceInfo]:
-        """Return the traces that `query` asks for, newest first."""
-        return self._read(partial(search, query)) or []
+    def search(self, query: TraceQuery) -> PagedList[TraceInfo]:
+        """Return a page of the traces that `query` asks for, in its order."""
+        if not self._read(lambda _: True):  # which brings an older file up to date
+            return PagedList()
+        if texts.are_asked_for(query.filter):
+            with suppress(StoreError):  # of a file that can only be read: then what the index has not is read
+                self._index_words(_LONGEST_INDEXING)
+        with self._reader() as reader:
+            return _waiting(lambda: search(query, *reader))
+
+    @contextmanager
+    def _reader(self) -> Iterator[Reader]:
+        """Lend a connection to read with; for a store in memory, there is but the one."""
+        with self._explained():
+            if self.path is not None:
+                with self._readers.lend(self.path) as reader:
+                    yield reader
+            else:
+                with self._lock:
+                    yield self._readers.reader_of(self._open(create=False))
+
+    def tidy(self) -> bool:
+        """Do some of what can wait until there is nothing to write; return whether there is more of it."""
+        return self._unindexed >= texts.WORTH_A_TRANSACTION and self._index_words(0.0)
+
+    def _index_words(self, seconds: float) -> bool:
+        """Bring the index of words up to date, as far as that goes in a time; return whether more is left."""
+        deadline = time.monotonic() + seconds
+        is_left = texts.is_available()
+        while is_left:
+            self._unindexed = 0
+            with self._reader() as reader:
+                step = texts.Step(reader.connection)
+            is_left = step.is_worth_it
+            if is_left:
+                self._transaction(step)
+            if time.monotonic() >= deadline:
+                break
+        if is_left:
+            self._unindexed = texts.WORTH_A_TRANSACTION
+        return is_left
 
     def delete(self, trace_ids: Sequence[str] | None, experiment: str | None, before_ns: int | None, most: int) -> int:
         """Delete the traces that meet every condition given, oldest first, at most `most`; return how many."""
@@ -132,6 +178,7 @@ class SqliteStore:
             if self._connection is not None and self.path is not None:
                 self._connection.close()
                 self._connection = None
+            self._readers.close()
 
     def _leave_behind(self) -> None:
         """In the child of a fork: let go of the parent's connection without closing it, as SQLite asks."""
@@ -206,6 +253,7 @@ class SqliteStore:
             with suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
+            self._readers.close()
 
     def _explain(self, error: Exception) -> str:
         text = str(error)

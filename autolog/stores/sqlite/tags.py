@@ -6,7 +6,8 @@ import json
 import sqlite3
 from collections.abc import Mapping
 
-from autolog.stores.sqlite.rows import label, text
+from autolog.stores.sqlite.rows import text
+from autolog.stores.sqlite.write import remove_labels, tag_labels
 
 
 def set_tags(trace_id: bytes, changes: Mapping[str, str | None], connection: sqlite3.Connection) -> bool:
@@ -20,7 +21,7 @@ def set_tags(trace_id: bytes, changes: Mapping[str, str | None], connection: sql
     connection.execute(
         "UPDATE traces SET tags = ? WHERE rid = ?", (json.dumps(tags, sort_keys=True) if tags else None, rid)
     )
-    connection.execute("DELETE FROM labels WHERE rid = ? AND key LIKE 'tag.%'", (rid,))
-    labels = [(*label(f"tag.{key}", value), start_ns, rid) for key, value in tags.items()]
-    connection.executemany("INSERT OR IGNORE INTO labels(key, value, start_ns, rid) VALUES (?,?,?,?)", labels)
+    remove_labels(connection, rid, start_ns, tag_labels(stored))
+    labels = [(word, start_ns, rid) for word in tag_labels(json.dumps(tags))]
+    connection.executemany("INSERT OR IGNORE INTO labels(word, start_ns, rid) VALUES (?,?,?)", labels)
     return True

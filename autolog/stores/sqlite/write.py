@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,14 @@ from autolog.capture import Limits
 from autolog.model.span import Span
 from autolog.model.usage import Cost, TokenUsage
 from autolog.stores import compression
-from autolog.stores.sqlite.rows import SPAN_COLUMNS, STATUSES, TRACE_COLUMNS, Summary, label, text
+from autolog.stores.sqlite import texts
+from autolog.stores.sqlite.rows import MANY_NAMES, SPAN_COLUMNS, STATUSES, TRACE_COLUMNS, Summary, label, text
 
 DELETE_AT_ONCE = 100
 # SQLite takes 32,766 values in one statement.
 _VALUES_AT_ONCE = 30_000
+_MOST_NAMES = 200
+"""Names of spans that a trace is found by, of one batch."""
 _RAW = 0
 _WORTH_PACKING = 200
 _UPDATE_TRACE = f"UPDATE traces SET {', '.join(f'{name} = ?' for name in Summary.__slots__)} WHERE rid = ?"
@@ -102,33 +105,35 @@ def write_batches(batches: Sequence[Batch], connection: sqlite3.Connection) -> N
             ends = _stored_ends(connection, rid, batch.spans)
         before = (summary.start_ns, summary.tags)
         counted: list[tuple[TokenUsage, Cost]] = []
-        models: set[str | None] = set()
+        found_by: set[tuple[str, str, str | None]] = set()
         for span in batch.spans:
             row = _span_values(rid, span)
-            key, model = row[1], row[8]
+            key = row[1]
             is_ended = span.end_time_ns is not None
             is_known_as_ended = ends.get(key) is not None
             newly_ended = is_ended and not is_known_as_ended
             summary.add(span, is_new=key not in ends, newly_ended=newly_ended)
             if newly_ended and span.counted is not None:
                 counted.append(span.counted)
-            models.add(model)
+            found_by.add((row[_NAME], row[_TYPE], row[_MODEL]))
             # An open span that arrives after its end, from a slower batch, must not undo it.
             if is_ended or not is_known_as_ended:
                 spans.append(row)
         summary.take_shared(batch.spans)
         summary.count(counted)
+        words = _span_labels(found_by)
         if known is None:
             traces.append((rid, batch.trace_id, *summary.values()))
+            words |= tag_labels(summary.tags)
         else:
             connection.execute(_UPDATE_TRACE, (*summary.values(), rid))
-            _move_labels(connection, rid, summary, before)
+            words |= _changed_labels(connection, rid, summary, before)
         payloads.append((rid, batch.codec, batch.body))
-        labels.extend((key, value, summary.start_ns, rid) for key, value in _labels(summary, before, models))
+        labels.extend((word, summary.start_ns, rid) for word in words)
     _insert(connection, "INSERT INTO traces", TRACE_COLUMNS, traces)
     _insert(connection, "INSERT OR REPLACE INTO spans", SPAN_COLUMNS, spans)
     _insert(connection, "INSERT INTO payloads", ("rid", "codec", "body"), payloads)
-    _insert(connection, "INSERT OR IGNORE INTO labels", ("key", "value", "start_ns", "rid"), labels)
+    _insert(connection, "INSERT OR IGNORE INTO labels", ("word", "start_ns", "rid"), labels)
 
 
 def _insert(connection: sqlite3.Connection, into: str, columns: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
@@ -185,20 +190,50 @@ def _span_values(rid: int, span: Span) -> tuple[Any, ...]:
     )
 
 
-def _labels(summary: Summary, before: tuple[int, str | None], models: set[str | None]) -> set[tuple[str, str]]:
-    """Return what the trace is to be found by, as far as it may not be stored yet."""
-    labels = {label("model", model) for model in models if model}
-    if summary.tags != before[1]:
-        tags: dict[str, str] = json.loads(summary.tags or "{}")
-        labels.update(label(f"tag.{key}", value) for key, value in tags.items())
+_NAME, _TYPE, _MODEL = (SPAN_COLUMNS.index(name) for name in ("name", "type", "model"))
+
+
+def _span_labels(found_by: Collection[tuple[str, str, str | None]]) -> set[int]:
+    """Return the labels of spans with these names, types and models; of very many names, only those of some."""
+    labels = {label("span.type", span_type) for _, span_type, _ in found_by}
+    labels.update(label("span.model", model) for _, _, model in found_by if model)
+    names = sorted({name for name, _, _ in found_by})
+    if len(names) > _MOST_NAMES:
+        labels.add(label(*MANY_NAMES))
+    labels.update(label("span.name", name) for name in names[:_MOST_NAMES])
     return labels
 
 
-def _move_labels(connection: sqlite3.Connection, rid: int, summary: Summary, before: tuple[int, str | None]) -> None:
-    if summary.tags != before[1]:
-        connection.execute("DELETE FROM labels WHERE rid = ? AND key LIKE 'tag.%'", (rid,))
-    if summary.start_ns != before[0]:
-        connection.execute("UPDATE labels SET start_ns = ? WHERE rid = ?", (summary.start_ns, rid))
+def tag_labels(tags: str | None) -> set[int]:
+    """Return the labels of tags, given as JSON."""
+    found: dict[str, str] = json.loads(tags) if tags else {}
+    return {label(f"tag.{key}", value) for key, value in found.items()}
+
+
+def _stored_span_labels(connection: sqlite3.Connection, rid: int) -> set[int]:
+    found = connection.execute("SELECT DISTINCT name, type, model FROM spans WHERE rid = ?", (rid,)).fetchall()
+    return _span_labels(found)
+
+
+def _changed_labels(
+    connection: sqlite3.Connection, rid: int, summary: Summary, before: tuple[int, str | None]
+) -> set[int]:
+    """Take away labels of a stored trace that hold no more; return those that are to be written."""
+    start_ns, tags = before
+    if summary.start_ns != start_ns:
+        moved = _stored_span_labels(connection, rid)
+        remove_labels(connection, rid, start_ns, moved | tag_labels(tags))
+        return moved | tag_labels(summary.tags)
+    if summary.tags == tags:
+        return set()
+    remove_labels(connection, rid, start_ns, tag_labels(tags) - tag_labels(summary.tags))
+    return tag_labels(summary.tags)
+
+
+def remove_labels(connection: sqlite3.Connection, rid: int, start_ns: int, labels: Collection[int]) -> None:
+    """Take labels away from a trace."""
+    sql = "DELETE FROM labels WHERE word = ? AND start_ns = ? AND rid = ?"
+    connection.executemany(sql, [(word, start_ns, rid) for word in labels])
 
 
 def parts(trace_ids: Sequence[str] | None) -> Iterator[list[bytes] | None]:
@@ -222,8 +257,13 @@ def delete(
     if keys is not None:
         conditions = [*conditions, f"trace_id IN ({','.join('?' * len(keys))})"]
         values = [*values, *keys]
-    sql = f"SELECT rid FROM traces WHERE {' AND '.join(conditions)} ORDER BY start_ns LIMIT ?"
-    rids = [(row[0],) for row in connection.execute(sql, (*values, count))]
-    for table in ("assessments", "labels", "payloads", "spans", "traces"):
-        connection.executemany(f"DELETE FROM {table} WHERE rid = ?", rids)
-    return len(rids)
+    sql = f"SELECT rid, start_ns, tags FROM traces WHERE {' AND '.join(conditions)} ORDER BY start_ns LIMIT ?"
+    found = connection.execute(sql, (*values, count)).fetchall()
+    for rid, start_ns, tags in found:
+        labels = {*_stored_span_labels(connection, rid), *tag_labels(tags), label(*MANY_NAMES)}
+        remove_labels(connection, rid, start_ns, labels)
+    texts.forget([rid for rid, _, _ in found], connection)
+    for table in ("assessments", "payloads", "spans", "traces"):
+        connection.executemany(f"DELETE FROM {table} WHERE rid = ?", [(rid,) for rid, _, _ in found])
+    texts.forgotten(connection)
+    return len(found)
