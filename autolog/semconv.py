@@ -107,6 +107,7 @@ OUTPUTS = "autolog.outputs"
 COST = "autolog.cost"
 EXPERIMENT = "autolog.experiment"
 RUN = "autolog.run"
+VERSION = "autolog.version"
 TRACE_TAGS = "autolog.trace.tags"
 TRACE_METADATA = "autolog.trace.metadata"
 # What of the attributes that others named is known to hold no words of the program's.

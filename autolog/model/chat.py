@@ -393,7 +393,7 @@ def _plain_turns(one: ChatMessage) -> Iterator[dict[str, Any]]:
     thoughts = [str(part.get("content") or "") for part in one.parts if part.get("type") == "reasoning"]
     if told and not said and not one.tool_calls:
         return
-    is_text = all(part.get("type") == "text" for part in said)
+    is_text = len(said) <= 1 and all(part.get("type") == "text" for part in said)
     known = {
         "role": one.role,
         "content": one.text if is_text else [dict(part) for part in said],

@@ -138,6 +138,7 @@ class Found:
     user: str | None = None
     experiment: str | None = None
     run: str | None = None
+    version: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
 

@@ -122,6 +122,7 @@ def _describe_trace(span: Span, found: Found) -> None:
     context.session = context.session or found.session
     context.user = context.user or found.user
     context.run = context.run or found.run
+    context.version = context.version or found.version
     context.experiment = found.experiment or context.experiment
     if found.tags:
         context.tags = {**found.tags, **(context.tags or {})}

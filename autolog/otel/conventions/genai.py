@@ -61,6 +61,7 @@ def trace(span: Span) -> Attributes:
     return {
         semconv.EXPERIMENT: context.experiment,
         semconv.RUN: context.run,
+        semconv.VERSION: context.version,
         semconv.TRACE_TAGS: context.tags or None,
         semconv.TRACE_METADATA: context.metadata or None,
     }

@@ -97,6 +97,7 @@ def trace(span: Span) -> Attributes:
         "tag.tags": [name if value in ("", "true") else f"{name}:{value}" for name, value in tags.items()],
         semconv.EXPERIMENT: context.experiment,
         semconv.RUN: context.run,
+        semconv.VERSION: context.version,
         semconv.TRACE_TAGS: tags or None,
         semconv.TRACE_METADATA: context.metadata or None,
     }

@@ -24,6 +24,7 @@ def read(given: Given, found: Found) -> None:
         found.cost = Cost(*(amount or 0.0 for amount in amounts))
     found.experiment = found.experiment or given.text(semconv.EXPERIMENT)
     found.run = found.run or given.text(semconv.RUN)
+    found.version = found.version or given.text(semconv.VERSION)
     given.take(semconv.STATUS)
     tags = given.json(semconv.TRACE_TAGS)
     found.is_tagged(tags if isinstance(tags, Mapping) else None)
