@@ -52,6 +52,7 @@ from autolog.fluent import (
     store_location,
     update_current_trace,
 )
+from autolog.middleware import AsgiMiddleware, WsgiMiddleware
 from autolog.model.assessment import Assessment, AssessmentSource, Expectation, Feedback, SourceType
 from autolog.model.run import Run, RunStatus
 from autolog.model.span import Link, Span, SpanEvent, SpanType, Status, StatusCode
@@ -67,6 +68,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ActiveRun",
+    "AsgiMiddleware",
     "Assessment",
     "AssessmentSource",
     "AutologError",
@@ -98,6 +100,7 @@ __all__ = [
     "TraceState",
     "Unavailable",
     "UnknownIntegration",
+    "WsgiMiddleware",
     "active_run_id",
     "add_trace",
     "autolog",
