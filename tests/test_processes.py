@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import re
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -194,3 +196,12 @@ def test_a_carried_function_can_be_copied_and_pickled_within_a_process(client):
 def test_a_function_that_can_not_be_pickled_says_so_as_before(client):
     with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
         pickle.dumps(al.carry(lambda: None))
+
+
+def test_the_example_of_the_documentation_runs(tmp_path):
+    page = Path(__file__).parent.parent / "docs" / "own-code.md"
+    [example] = re.findall(r"```py\n(.*?)```", page.read_text(), re.DOTALL)
+    assert run(tmp_path, example) == "[3, 5]"
+    client = Client(str(tmp_path / ".autolog" / "traces.db"))
+    assert forest(client) == "OK\nUNKNOWN batch\n  UNKNOWN count\n  UNKNOWN count"
+    client.close()
