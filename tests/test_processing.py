@@ -487,3 +487,110 @@ def test_a_processor_does_not_see_withheld_content_and_may_label(client):
     al.start_span("x", inputs=SECRET).end()
     assert [span.attributes for span in spans(client)] == [{"team": "search"}]
     assert set(seen) == {None}
+
+
+# --- what the libraries tell -----------------------------------------------------------------------------
+
+
+def use_openai(secret):
+    BadRequestError = pytest.importorskip("openai").BadRequestError
+    from tests.fakes.openai_server import FakeOpenAI
+
+    server = FakeOpenAI()
+    openai = server.client()
+    tool = {"type": "function", "function": {"name": "f", "description": secret, "parameters": {"type": "object"}}}
+    asked = {"model": "gpt-4o", "messages": [{"role": "user", "content": secret}], "tools": [tool], "stop": [secret],
+             "metadata": {"m": secret}, "extra_query": {"q": secret}}  # fmt: skip
+    openai.chat.completions.create(**asked)
+    list(openai.chat.completions.create(**asked, stream=True))
+    openai.responses.create(model="gpt-4o", input=secret, instructions=secret, metadata={"m": secret})
+    openai.embeddings.create(model="m", input=secret)
+    server.script(400)
+    with pytest.raises(BadRequestError):
+        openai.with_options(max_retries=0).chat.completions.create(**asked)
+
+
+def use_langchain(secret):
+    pytest.importorskip("langchain_core")
+    from langchain_core.documents import Document
+    from langchain_core.messages import AIMessage
+    from langchain_core.output_parsers import StrOutputParser
+    from langchain_core.prompts import ChatPromptTemplate
+    from langchain_core.retrievers import BaseRetriever
+    from langchain_core.runnables import RunnableLambda
+    from langchain_core.tools import tool
+
+    from tests.fakes.langchain_models import Parrot
+
+    class Shelf(BaseRetriever):
+        def _get_relevant_documents(self, query, *, run_manager):
+            return [Document(secret, metadata={"source": secret})]
+
+    @tool
+    def look_up(word: str) -> str:
+        """Look a word up."""
+        return secret
+
+    prompt = ChatPromptTemplate.from_messages([("system", secret), ("user", "{q}")])
+    chain = prompt | Parrot(says=[AIMessage(secret)]) | StrOutputParser()
+    config = {"metadata": {"m": secret}}
+    chain.invoke({"q": secret}, config)
+    list(chain.stream({"q": secret}, config))
+    Shelf().invoke(secret)
+    look_up.invoke({"word": secret})
+
+    def fail(_):
+        raise ValueError(secret)
+
+    with pytest.raises(ValueError):
+        RunnableLambda(fail).invoke(secret)
+
+
+def use_llama_index(secret):
+    pytest.importorskip("llama_index.core")
+    from llama_index.core import MockEmbedding, SummaryIndex, VectorStoreIndex
+    from llama_index.core.llms import ChatMessage, MockLLM
+    from llama_index.core.schema import TextNode
+    from llama_index.core.tools import FunctionTool
+
+    nodes = [TextNode(text=secret, metadata={"source": secret})]
+    VectorStoreIndex(nodes, embed_model=MockEmbedding(embed_dim=3)).as_query_engine(llm=MockLLM()).query(secret)
+    SummaryIndex(nodes).as_retriever().retrieve(secret)
+    MockLLM().chat([ChatMessage(role="user", content=secret)])
+    for _ in MockLLM().stream_complete(secret):
+        pass
+    FunctionTool.from_defaults(lambda word: secret, name="look_up", description="d").call(word=secret)
+
+
+LIBRARIES = {"openai": use_openai, "langchain": use_langchain, "llama_index": use_llama_index}
+
+
+@pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20")
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("by", ["capture_content", "redact", "span_processors", "a processor that fails"])
+def test_nothing_that_a_library_tells_gets_past(tmp_path, caplog, library, by):
+    secret = "xyzzy.hunter2@example.com"
+
+    def fail(span):
+        raise ValueError(secret)
+
+    changes = {
+        "capture_content": {"capture_content": False},
+        "redact": {"redact": ["email"]},
+        "span_processors": {
+            "span_processors": [lambda span: span.replace_texts(lambda text: text.replace(secret, "…"))]
+        },
+        "a processor that fails": {"span_processors": [fail]},
+    }
+    with fresh_client() as client:  # where it would be seen
+        al.autolog(library)
+        LIBRARIES[library](secret)
+        assert all(secret in trace.to_json() for trace in traces(client))
+    with fresh_client(str(tmp_path / "t.db"), cost=False) as client:
+        client.configure(**changes[by])
+        al.autolog(library)
+        LIBRARIES[library](secret)
+        client.flush()
+        assert len(spans(client)) >= 4
+    assert secret.encode() not in content_of(tmp_path)
+    assert secret not in caplog.text

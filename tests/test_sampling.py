@@ -482,3 +482,26 @@ def test_an_unsampled_span_can_be_made_current_by_hand(client):
     assert al.get_current_active_span() is span
     detach(token)
     assert al.get_current_active_span() is None
+
+
+def test_another_process_is_told_what_is_recorded_here(client):
+    program = """
+import sys, autolog as al
+client = al.Client("memory:", sampling=al.Sampling(ratio=1.0))
+from autolog.client import set_default_client
+set_default_client(client)
+with al.extract({"traceparent": sys.argv[1]}), al.start_span("there") as span:
+    print(span.trace_id, span.is_recording())
+"""
+    for ratio, recorded in ((0.0, "False"), (1.0, "True")):
+        al.configure(sample_ratio=ratio)
+        with al.start_span("here") as span:
+            headers = al.inject()
+        done = subprocess.run(
+            [sys.executable, "-c", program, headers["traceparent"]],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.stdout.split() == [span.trace_id, recorded], done.stderr
