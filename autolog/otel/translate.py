@@ -141,6 +141,8 @@ def _safe(name: str, value: Any) -> Any:
     """Return an attribute without keys and passwords; headers and the parameters of a URL are among them."""
     if _SECRET.search(name) and not isinstance(value, (bool, int, float)):
         return [REDACTED] if name.startswith(_HEADERS) else REDACTED
+    if isinstance(value, tuple):
+        return list(value)
     if not isinstance(value, str) or len(value) > _SEARCHED_FOR_KEYS:
         return value
     if "://" in value or name.endswith((".query", ".target")):

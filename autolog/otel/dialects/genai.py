@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autolog import semconv
-from autolog.model.chat import ChatMessage, asked, decoded, message
+from autolog.model.chat import ChatMessage, answered, asked, decoded, message
 from autolog.model.span import SpanType
 from autolog.otel.given import Found, Given, fields, items
 
@@ -113,10 +113,7 @@ def _read_messages(given: Given, found: Found) -> None:
     ]
     turns += turns_of(_only(given, "gen_ai.content.prompt", "gen_ai.prompt"), "user")
     said += turns_of(_only(given, "gen_ai.content.completion", "gen_ai.completion"), "assistant")
-    said += [
-        message({**_told(event.attributes), "role": "assistant"}, "assistant")
-        for event in _taken(given, "gen_ai.choice")
-    ]
+    said += answered({"choices": [_told(event.attributes) for event in _taken(given, "gen_ai.choice")]})
     if found.span_type is SpanType.EMBEDDING and turns and not said:
         found.went_in({"input": [turn.text for turn in turns]})
         return
