@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from opentelemetry.context import Context
 from opentelemetry.trace import set_span_in_context
 
-from autolog import capture, semconv
+from autolog import semconv
+from autolog.capture import json_size, snapshot
 from autolog.client import default_client
 from autolog.context import attach, come_back, enter, leave
 from autolog.guard import attempt, guarded
@@ -121,8 +122,10 @@ class Calls:
         with guarded:
             tracer = default_client().tracer
             if tracer.enabled:
-                inputs = self._parameters.bound(args, kwargs)
-                return tracer.start_span(self._name, self._span_type, inputs=inputs, attributes=self._attributes)
+                span = tracer.start_span(self._name, self._span_type, attributes=self._attributes)
+                if type(span) is Span:
+                    span._inputs = snapshot(self._parameters.bound(args, kwargs))
+                return span
         return NO_SPAN
 
     @staticmethod
@@ -131,7 +134,7 @@ class Calls:
         leave(span, token)
         with guarded:
             if type(span) is Span and "_outputs" not in span.__dict__:
-                span._outputs = result if type(result) in _UNCHANGING else capture.snapshot(result)
+                span._outputs = result if type(result) in _UNCHANGING else snapshot(result)
             span.end()
 
     @staticmethod
@@ -146,7 +149,10 @@ class Calls:
 class Parameters:
     """A function's parameters, laid out so that arguments get their names fast."""
 
-    __slots__ = ("_defaults", "_is_plain", "_keyword_only", "_names", "_positional_only", "_skipped", "_star", "_stars")
+    __slots__ = (
+        "_defaults", "_fewest", "_filling", "_keyword_only", "_most", "_names", "_positional_only", "_skipped", "_star",
+        "_stars",
+    )  # fmt: skip
 
     def __init__(self, func: Any) -> None:
         signature = attempt(_signature, func, default=None)
@@ -163,7 +169,11 @@ class Parameters:
         self._star = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
         self._stars = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
         self._defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-        self._is_plain = not (self._keyword_only or self._star or self._stars)
+        # Most calls give arguments by their places alone; what they leave out is at the end of the filling.
+        self._filling = tuple(self._defaults.get(name) for name in self._names)
+        is_plain = not (self._keyword_only or self._star or self._stars)
+        self._most = len(self._names) if is_plain else -1
+        self._fewest = sum(name not in self._defaults for name in self._names)
 
     def bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of a call by name, defaults included, without `self` or `cls`.
@@ -172,8 +182,10 @@ class Parameters:
         """
         if self._skipped:
             args = args[1:]
-        if self._is_plain and not kwargs and len(args) == len(self._names):
-            return dict(zip(self._names, args))  # noqa: B905 - as long as each other, and this is the path of every call
+        if not kwargs and self._fewest <= len(args) <= self._most:
+            if len(args) != self._most:
+                args += self._filling[len(args) :]
+            return dict(zip(self._names, args))  # noqa: B905 - as long as each other, on the path of every call
         fitting = self._fitted(args, kwargs)
         return {"args": list(args), "kwargs": kwargs} if fitting is None else fitting
 
@@ -378,8 +390,8 @@ class Items:
             return
         with guarded:
             if self._reducer is None:
-                item = capture.snapshot(item)
-                self._size += len(item) if isinstance(item, (str, bytes)) else capture.json_size(item)
+                item = snapshot(item)
+                self._size += len(item) if isinstance(item, (str, bytes)) else json_size(item)
             self._kept.append(item)
             self._is_full = len(self._kept) >= MOST_ITEMS or self._size >= MOST_BYTES
 
