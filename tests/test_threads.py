@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.pool import ThreadPool
 
 import pytest
+import wrapt
 from opentelemetry import trace as otel
 
 import autolog as al
@@ -122,6 +123,31 @@ def test_the_programs_own_context_variables_stay_behind(client):
     own.set("default")
     inherited = "changed" if getattr(sys.flags, "thread_inherit_context", False) else "default"
     assert seen == [inherited, inherited]
+
+
+class OwnContext(threading.Thread):
+    """A thread as Python 3.14 makes them: `run` has a context of its own, which the program may give."""
+
+    _context = None
+
+    def _bootstrap(self):
+        self._context = self._context or contextvars.Context()
+        super()._bootstrap()
+
+    def run(self):
+        self._context.run(super().run)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="all threads are like that")
+def test_a_thread_that_runs_in_a_context_of_its_own_gets_the_span_there(client):
+    with al.start_span("root"):
+        thread = OwnContext(target=work)
+        run(thread)
+        given = OwnContext(target=work, args=("given its context",))
+        given._context = contextvars.Context()
+        run(given)
+    assert thread._context.run(al.get_current_active_span) is None
+    assert sorted_by_text(forest(client)) == "OK\nUNKNOWN given its context\n\nOK\nUNKNOWN root\n  UNKNOWN work"
 
 
 # --- pools -----------------------------------------------------------------------------------------------
@@ -344,6 +370,33 @@ def test_it_lives_with_opentelemetrys_own_instrumentation(client):
                 pool.submit(work).result()
         theirs.uninstrument()
         al.threads(log_traces=False)
+    assert forest(client) == "\n\n".join(["OK\nUNKNOWN root\n  UNKNOWN work\n  UNKNOWN work"] * 2)
+
+
+def test_it_lives_with_patches_by_wrapt_below_and_above_it(client):
+    seen = []
+
+    def watch(wrapped, instance, args, kwargs):
+        seen.append(type(instance))
+        return wrapped(*args, **kwargs)
+
+    places = [(threading.Thread, "start"), (ThreadPoolExecutor, "submit")]
+    for turn in ((autolog, None), (None, autolog)):
+        autolog("threads", log_traces=False)
+        plain = [vars(place)[name] for place, name in places]
+        for step in turn:
+            if step is not None:
+                step("threads")
+            else:
+                for place, name in places:
+                    wrapt.wrap_function_wrapper(place, name, watch)
+        with al.start_span("root"):
+            run(threading.Thread(target=work))
+            with ThreadPoolExecutor(1) as pool:
+                assert pool.submit(work).result() == "default"
+        for (place, name), function in zip(places, plain, strict=True):
+            setattr(place, name, function)
+    assert set(seen) == {threading.Thread, ThreadPoolExecutor}
     assert forest(client) == "\n\n".join(["OK\nUNKNOWN root\n  UNKNOWN work\n  UNKNOWN work"] * 2)
 
 
