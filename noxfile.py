@@ -18,6 +18,7 @@ nox.options.sessions = [
     "langchain_0_3",
     "llama_index_oldest",
     "llama_index_releases",
+    "otel_peers",
     "oldest",
     "bare",
     "wheel",
@@ -106,6 +107,12 @@ def llama_index_releases(session: nox.Session) -> None:
         session.run("python", "-m", "pytest", "tests/integrations/llama_index", "-k", TREES, *session.posargs)
 
 
+@nox.session(python="3.11")
+def otel_peers(session: nox.Session) -> None:
+    """What is taken from OpenInference, OpenLLMetry, Pydantic AI and OpenTelemetry's own instrumentations."""
+    test(session, "otel_peers", "tests/otel")
+
+
 @nox.session
 def oldest(session: nox.Session) -> None:
     """All tests with the oldest version of every dependency that is supported."""
@@ -143,6 +150,7 @@ def lock(session: nox.Session) -> None:
         "langchain_oldest": [],
         "langchain_0_3": [],
         "llama_index_oldest": [],
+        "otel_peers": ["--extra=otel"],
         "oldest": ["--resolution=lowest-direct", "--extra=openai"],
     }
     for name in session.posargs or extras:

@@ -389,7 +389,7 @@ def collect_otel(
         raise Unavailable(
             f"taking spans in needs OpenTelemetry's SDK: pip install 'autolog-tracing[otel]' ({error})"
         ) from error
-    return collect(tracer_provider, only=only)
+    return collect(tracer_provider, only=only, is_traced=registry.is_on)
 
 
 def flush(timeout: float = 30.0) -> bool:

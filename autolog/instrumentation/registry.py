@@ -94,6 +94,10 @@ class Registry:
             if name in self._loaded:
                 self._loaded[name].uninstall()
 
+    def is_on(self, name: str) -> bool:
+        """Whether the library is observed, or will be from its import on."""
+        return name in self._on
+
     def status(self) -> list[IntegrationStatus]:
         """Tell what is installed, supported and on."""
         with self._lock:

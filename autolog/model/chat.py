@@ -137,9 +137,13 @@ def _messages(turns: Iterable[Any], role: str) -> Iterator[ChatMessage]:
 
 def message(fields: Mapping[str, Any], role: str = "user") -> ChatMessage:
     """Read one message, or an item of the Responses API; `role` is whose it is where it does not say."""
+    if "lc" in fields and isinstance(fields.get("kwargs"), Mapping):  # as LangChain serialises its own
+        fields = fields["kwargs"]
     kind = fields.get("type")
     if isinstance(kind, str) and kind in _ITEMS:
         return _ITEMS[kind](fields)
+    if isinstance(kind, str) and kind in _MESSAGE_TYPES:
+        fields = {"role": kind, **fields}
     inner = fields.get("message")
     if isinstance(inner, Mapping) and "role" not in fields:
         return message(inner, role)
@@ -155,6 +159,7 @@ def message(fields: Mapping[str, Any], role: str = "user") -> ChatMessage:
     )
 
 
+_MESSAGE_TYPES = frozenset({"human", "ai", "system", "tool"})  # of LangChain's messages
 _ROLES = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool"}
 
 

@@ -235,5 +235,10 @@ PARAMETERS: Mapping[str, str] = {
 
 
 def is_conversation(inputs: Any) -> bool:
-    """Whether the inputs of a model hold its messages or its prompt already."""
-    return isinstance(inputs, Mapping) and bool(asked(inputs).messages)
+    """Whether the inputs of a model hold its messages or its prompt already, as they are sent to one."""
+    if not isinstance(inputs, Mapping):
+        return False
+    turns = items(inputs.get("messages"))
+    # A framework may write its own objects instead, such as LangChain's serialised ones.
+    is_framework_s = any(not isinstance(turn, Mapping) or "lc" in turn for turn in turns)
+    return bool(asked(inputs).messages) and not is_framework_s

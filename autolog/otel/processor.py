@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from contextvars import ContextVar
+from functools import cache, partial
 from typing import Any
 
 from opentelemetry import trace as otel
@@ -19,7 +20,7 @@ from opentelemetry.trace import SpanContext
 from opentelemetry.trace.propagation import _SPAN_KEY
 
 from autolog import semconv
-from autolog.context import _SUPPRESS_KEY, MIRROR, _get_current, deeper, innermost, use_mirrors
+from autolog.context import _SUPPRESS_KEY, MIRROR, _get_current, add_source, deeper, innermost, use_mirrors
 from autolog.fork import call_in_child
 from autolog.guard import guarded
 from autolog.ids import format_span_id, format_trace_id
@@ -58,14 +59,20 @@ class SpanProcessor(sdk.SpanProcessor):
     """Takes each span that a tracer provider records into the trace that runs here, and into the store.
 
     `only` leaves out the others: the names that scopes of instrumentations begin with, or a function of the span that
-    has just started. `tracer` is the shared client's unless another one is given.
+    has just started. `tracer` is the shared client's unless another one is given. Of a framework that `is_traced` by an
+    integration of ours, by its name, no step is taken a second time.
     """
 
     def __init__(
-        self, tracer: Callable[[], Tracer] = shared_tracer, *, only: Sequence[str] | Chooser | None = None
+        self,
+        tracer: Callable[[], Tracer] = shared_tracer,
+        *,
+        only: Sequence[str] | Chooser | None = None,
+        is_traced: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._tracer = tracer
         self._takes = _chooser(only)
+        self._is_traced = is_traced
         self._is_on = True
         self._open: dict[int, tuple[weakref.ref[sdk.Span], Span]] = {}
         use_mirrors()
@@ -102,34 +109,45 @@ class SpanProcessor(sdk.SpanProcessor):
         # One that is recorded only is for processors that ask for it; exporters take what is sampled.
         if not tracer.enabled or not ids.trace_flags.sampled or current.get(_SUPPRESS_KEY):
             return
-        above = self._above(current, given)
-        if not self._takes(span):
-            if type(above) is Span:
+        framework = _framework(span)
+        above = self._above(current, given, is_sure=framework is not None)
+        kind = span_type_of(span.attributes or {})
+        same = _same_call(above, kind)
+        is_told = (framework is not None and self._is_traced(framework)) or (
+            same is not None and tracer.duplicates == "drop"
+        )
+        if is_told or not self._takes(span):
+            if isinstance(above, Span):
                 setattr(span, MIRROR, above)  # what is below it comes below what is above it
             return
         mirror = tracer.start_mirror(span.name, ids, above, span.start_time or 0)
+        setattr(span, MIRROR, mirror)
         if type(mirror) is not Span:  # of a trace that our sampling leaves out, as all below it is
-            setattr(span, MIRROR, mirror)
             return
         if mirror._trace_id != ids.trace_id and span.parent is None:
             # A root by OpenTelemetry's account, inside of a step of ours: there is one trace, which is the one that is
             # told to other processes too.
             span._context = SpanContext(mirror._trace_id, ids.span_id, False, ids.trace_flags, ids.trace_state)
-        setattr(span, MIRROR, mirror)
-        kind = span_type_of(span.attributes or {})
-        if kind is not None:
-            mirror.span_type = kind
-            _relate(mirror)
-        self._open[ids.span_id] = weakref.ref(span, partial(self._lost, ids.span_id)), mirror
+        _take_type(mirror, kind)
+        if same is not None:
+            mirror.mark_duplicate_of(same, merges=tracer.duplicates == "merge")
+        reference = weakref.ref(span, partial(self._lost, ids.span_id))
+        self._open[ids.span_id] = reference, mirror
+        if framework is not None:
+            _enter(mirror, reference)
 
-    def _above(self, current: Context, given: Context | None) -> Any:
-        """Return what the mirror nests under: what OpenTelemetry says, or a step of a framework that is deeper."""
+    def _above(self, current: Context, given: Context | None, *, is_sure: bool) -> Any:
+        """Return what the mirror nests under: what OpenTelemetry says, or a step of a framework that is deeper.
+
+        Who tells of steps by callbacks is sure of the parent that it names.
+        """
         above = innermost(current)
         named = current.get(_SPAN_KEY) if given is None else given.get(_SPAN_KEY)
         if named is not current.get(_SPAN_KEY):
             # Whoever names the parent, or that there is none, knows better than any framework but for what lies below it.
             named = getattr(named, MIRROR, named)
-            above = above if type(above) is Span and deeper(above, named) is above and named is not None else named
+            is_below = type(above) is Span and named is not None and deeper(above, named) is above
+            above = above if is_below and not is_sure else named
         if type(above) is not Span and isinstance(above, otel.Span):  # which a program may know by its ids only
             known = self._open.get(above.get_span_context().span_id)
             above = above if known is None else known[1]
@@ -159,17 +177,76 @@ def _chooser(only: Sequence[str] | Chooser | None) -> Chooser:
     return lambda span: span.instrumentation_scope is not None and span.instrumentation_scope.name.startswith(scopes)
 
 
-def _relate(mirror: Span) -> None:
-    """Mark a model call that is told a second time: by an SDK's span inside of it, or by the one that it is inside of."""
-    if mirror.span_type not in _MODEL_CALLS:
-        return
-    mirror.is_framework_call = True  # an SDK's span below it is of the same call
-    above = mirror._parent
-    same = None if above is None else above.framework_call
-    if same is None and above is not None and above.span_type in _MODEL_CALLS:
-        same = above
-    if same is not None and (same.span_type is SpanType.EMBEDDING) is (mirror.span_type is SpanType.EMBEDDING):
-        mirror.mark_duplicate_of(same)
+def _same_call(above: object, kind: SpanType | None) -> Span | None:
+    """Return the span of the model call that one of this kind below `above` tells of once more."""
+    if type(above) is not Span or kind not in _MODEL_CALLS:
+        return None
+    same = above.framework_call or (above if above.span_type in _MODEL_CALLS else None)
+    is_alike = same is not None and (same.span_type is SpanType.EMBEDDING) is (kind is SpanType.EMBEDDING)
+    return same if is_alike else None
+
+
+def _take_type(mirror: Span, kind: SpanType | None) -> None:
+    if kind is not None:
+        mirror.span_type = kind
+        mirror.is_framework_call = kind in _MODEL_CALLS  # an SDK's span below it is of the same call
+
+
+# Those that tell of steps by callbacks, and so can't make their spans current. The one that was started last in this
+# context, and has not ended, is where we are.
+_FRAMEWORKS: Mapping[str, str] = {
+    "openinference.instrumentation.langchain": "langchain",
+    "openinference.instrumentation.llama_index": "llama_index",
+    "opentelemetry.instrumentation.langchain": "langchain",
+    "opentelemetry.instrumentation.llamaindex": "llama_index",
+}
+
+
+def _framework(span: sdk.ReadableSpan) -> str | None:
+    scope = span.instrumentation_scope
+    return None if scope is None else _FRAMEWORKS.get(scope.name)
+
+
+class _Step:
+    """A step that was told by a callback, and the one that was open before it."""
+
+    __slots__ = ("before", "mirror", "span")
+
+    def __init__(self, mirror: Span, span: weakref.ref[sdk.Span], before: _Step | None) -> None:
+        self.mirror = mirror
+        self.span = span
+        self.before = before
+
+
+_step: ContextVar[_Step | None] = ContextVar("autolog-otel-step", default=None)
+
+
+def _open_step() -> _Step | None:
+    step = _step.get()
+    while step is not None and step.mirror.end_time_ns is not None:
+        step = step.before
+    return step
+
+
+def _enter(mirror: Span, span: weakref.ref[sdk.Span]) -> None:
+    _step.set(_Step(mirror, span, _open_step()))
+    _be_asked()
+
+
+@cache
+def _be_asked() -> None:
+    add_source(_step_here)
+
+
+def _step_here() -> Span | None:
+    """Return the mirror of the step whose code runs here, as far as callbacks tell."""
+    step = _open_step()
+    if step is None:
+        return None
+    if step.mirror.span_type is SpanType.UNKNOWN:
+        span = step.span()
+        _take_type(step.mirror, None if span is None else span_type_of(span.attributes or {}))
+    return step.mirror
 
 
 def _end(mirror: Span, span: sdk.ReadableSpan, *, capture_user: bool) -> None:
@@ -191,8 +268,9 @@ def _describe(
     told = mirror.span_type
     mirror._events = None
     describe(mirror, attributes, events)
-    if told is SpanType.UNKNOWN:
-        _relate(mirror)
+    same = _same_call(mirror._parent, mirror.span_type)
+    if told is SpanType.UNKNOWN and same is not None:
+        mirror.mark_duplicate_of(same)
     if kind is not otel.SpanKind.INTERNAL:
         mirror.set_attribute(semconv.SPAN_KIND, kind.name)
     if scope is not None:
@@ -227,7 +305,10 @@ def _link(link: otel.Link) -> Link:
 
 
 def collect(
-    provider: otel.TracerProvider | None = None, *, only: Sequence[str] | Chooser | None = None
+    provider: otel.TracerProvider | None = None,
+    *,
+    only: Sequence[str] | Chooser | None = None,
+    is_traced: Callable[[str], bool] = lambda _: False,
 ) -> Callable[[], None]:
     """Add a `SpanProcessor` to the given provider, or to the global one, made where there is none; return what undoes it.
 
@@ -246,7 +327,7 @@ def collect(
         if only is not None:
             known._takes = _chooser(only)
         return known.shutdown
-    processor = SpanProcessor(only=only)
+    processor = SpanProcessor(only=only, is_traced=is_traced)
     if known is not None:  # it can't be taken out of the provider, but can be used again
         known._takes, known._is_on = processor._takes, True
         return known.shutdown

@@ -33,8 +33,8 @@ DIALECTS: tuple[Dialect, ...] = (
     openinference.read,
     langsmith.read,
     openllmetry.read,
-    genai.read,
     pydantic_ai.read,
+    genai.read,
 )
 USER_NAMES = frozenset(
     {

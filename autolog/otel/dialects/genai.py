@@ -117,7 +117,7 @@ def _read_messages(given: Given, found: Found) -> None:
     if found.span_type is SpanType.EMBEDDING and turns and not said:
         found.went_in({"input": [turn.text for turn in turns]})
         return
-    found.asked(turns, instructions=_instructions(instructions), tools=items(tools))
+    found.asked(turns, instructions=instructions_of(instructions), tools=items(tools))
     found.answered(said)
 
 
@@ -130,7 +130,8 @@ def turns_of(value: Any, role: str) -> list[ChatMessage]:
     return [message(turn, role) for turn in items(value) if isinstance(turn, Mapping)]
 
 
-def _instructions(value: Any) -> Any:
+def instructions_of(value: Any) -> Any:
+    """Return instructions as the text that they are, or in parts where they are more than text."""
     parts = items(value)
     texts = [fields(part).get("content") for part in parts]
     # A text where it is nothing but text, as whoever called the model gave it.

@@ -8,7 +8,7 @@ from typing import Any
 from autolog import semconv
 from autolog.model.chat import ChatMessage, message
 from autolog.model.span import SpanType
-from autolog.otel.dialects.genai import turns_of
+from autolog.otel.dialects.genai import instructions_of, turns_of
 from autolog.otel.given import Found, Given, fields, items
 
 _CONTROL = ("logfire.json_schema", "logfire.msg_template", "logfire.span_type", "logfire.pending_parent_id")
@@ -24,9 +24,9 @@ def read(given: Given, found: Found) -> None:
     _read_agent(given, found)
     _read_events(given, found)
     parameters = fields(given.json("model_request_parameters"))
-    if parameters and isinstance(found.inputs, dict) and "tools" not in found.inputs:
-        tools = [_tool(one) for one in items(parameters.get("function_tools")) if isinstance(one, Mapping)]
-        found.inputs.update({"tools": tools} if tools else {})
+    tools = [_tool(one) for one in items(parameters.get("function_tools")) if isinstance(one, Mapping)]
+    if tools:
+        given.left.setdefault(semconv.TOOL_DEFINITIONS, tools)
     if "tool_arguments" in given or "tool_response" in given:
         found.is_of(SpanType.TOOL)
         found.went_in(given.json("tool_arguments"))
@@ -46,7 +46,8 @@ def _read_agent(given: Given, found: Found) -> None:
         messages += [_event(one) for one in items(given.json("all_messages_events")) if isinstance(one, Mapping)]
         result = given.json("final_result")
         ends = max((at for at, one in enumerate(messages) if one.role == "assistant"), default=None)
-        found.asked(messages[:ends] if ends is not None else messages)
+        instructions = instructions_of(given.json(semconv.SYSTEM_INSTRUCTIONS))
+        found.asked(messages[:ends] if ends is not None else messages, instructions=instructions)
         if result is not None:
             found.came_out(result)
         elif ends is not None:
