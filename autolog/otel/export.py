@@ -66,7 +66,11 @@ class OtlpSender:
         broken = len(spans) - len(readable)
         with _Listening() as said:
             self._watch.begin()
-            done = not readable or exporter.export(readable) is SpanExportResult.SUCCESS
+            try:
+                done = not readable or exporter.export(readable) is SpanExportResult.SUCCESS
+            except OSError as error:  # which versions before 1.33 let pass where nobody answers
+                self._watch.broke(error)
+                done = False
         if done:
             return Sent(rejected=min(self._watch.rejected, len(readable)), broken=broken)
         sent: Sent = self._watch.failure(said)
@@ -173,6 +177,9 @@ class _GrpcWatch:
         return OTLPSpanExporter(endpoint=target.endpoint, headers=metadata or None)
 
     def begin(self) -> None:
+        return None
+
+    def broke(self, error: Exception) -> None:
         return None
 
     def failure(self, said: _Listening) -> Sent:

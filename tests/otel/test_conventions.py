@@ -96,12 +96,17 @@ ANSWER = {"choices": [
 # --- names ---------------------------------------------------------------------------------------------------
 
 
+needs_names = pytest.mark.skipif(len(KNOWN) < 60, reason="this version of the package has few names")
+
+
+@needs_names
 def test_our_table_has_the_names_of_the_conventions():
     ours = {value for name, value in vars(semconv).items() if isinstance(value, str) and value.startswith("gen_ai.")}
     assert ours - KNOWN - NEWER == set()
     assert ours & DEPRECATED == set()
 
 
+@needs_names
 def test_genai_attributes_have_the_names_of_the_conventions(recorded):
     names = {name for span in recorded for name in told(span, "gen_ai")}
     assert {name for name in names if name.startswith("gen_ai.")} - KNOWN - NEWER == set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 import urllib.request
@@ -12,7 +11,6 @@ import pytest
 
 pytest.importorskip("opentelemetry.sdk")
 
-from opentelemetry import trace as otel
 from opentelemetry.propagate import extract, inject
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind
@@ -20,7 +18,7 @@ from opentelemetry.trace import SpanKind
 import autolog as al
 from autolog import SpanType, autolog
 from autolog.model.chat import answered, asked
-from autolog.testing import fresh_client, spans, traces
+from autolog.testing import spans, traces
 from tests.programs import HELLO
 from tests.trees import forest, the
 
