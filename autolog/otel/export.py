@@ -179,7 +179,7 @@ class _GrpcWatch:
     def begin(self) -> None:
         return None
 
-    def broke(self, error: Exception) -> None:
+    def broke(self, _error: Exception) -> None:
         return None
 
     def failure(self, said: _Listening) -> Sent:

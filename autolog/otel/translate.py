@@ -65,9 +65,27 @@ def translate(attributes: Mapping[str, Any], events: Sequence[SpanEvent] = ()) -
     return found, given
 
 
+# What tells of a type at once, and how. In the order of the dialects.
+_KINDS: tuple[tuple[str, Mapping[str, SpanType]], ...] = (
+    (semconv.SPAN_TYPE, SpanType.__members__),
+    ("langfuse.observation.type", langfuse.TYPES),
+    ("mlflow.spanType", {f'"{name}"': kind for name, kind in SpanType.__members__.items()}),
+    ("ai.operationId", vercel.TYPES),
+    ("openinference.span.kind", openinference.TYPES),
+    ("langsmith.span.kind", langsmith.TYPES),
+    ("traceloop.span.kind", openllmetry.KINDS),
+    ("llm.request.type", openllmetry.REQUESTS),
+    (semconv.OPERATION, genai.TYPES),
+)
+
+
 def span_type_of(attributes: Mapping[str, Any]) -> SpanType | None:
     """Return the type where the attributes that a span starts with tell it already."""
-    return translate(attributes)[0].span_type if any(_is_telling(name) for name in attributes) else None
+    for name, kinds in _KINDS:
+        value = attributes.get(name)
+        if isinstance(value, str) and value in kinds:
+            return kinds[value]
+    return None
 
 
 _TELLING = (

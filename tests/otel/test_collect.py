@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import subprocess
+import sys
+import textwrap
 import threading
 
 import pytest
@@ -320,6 +324,60 @@ def test_a_span_that_is_open_when_collecting_stops_ends(client, tracer, provider
     al.collect_otel(provider)()
     span.end()
     assert forest(client) == "OK\nUNKNOWN open"
+
+
+def run(script):
+    program = "import autolog as al\nfrom autolog.testing import fresh_client, spans\n" + textwrap.dedent(script)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_without_a_provider_there_is_a_global_one():
+    run("""
+    from opentelemetry import trace
+    early = trace.get_tracer("early")
+    with fresh_client() as client:
+        al.collect_otel()
+        al.collect_otel()
+        with early.start_as_current_span("a"), trace.get_tracer("late").start_as_current_span("b"):
+            pass
+        assert [span.name for span in spans(client)] == ["a", "b"]
+    """)
+
+
+def test_the_global_provider_of_the_program_is_used():
+    run("""
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    trace.set_tracer_provider(TracerProvider())
+    with fresh_client() as client:
+        stop = al.collect_otel()
+        trace.get_tracer("x").start_span("a").end()
+        stop()
+        trace.get_tracer("x").start_span("b").end()
+        assert [span.name for span in spans(client)] == ["a"]
+    """)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_span_that_is_open_at_a_fork_is_the_parents_and_the_childs_nest_below_it(tmp_path):
+    run(f"""
+    import os
+    from opentelemetry.sdk.trace import TracerProvider
+    from tests.trees import forest
+    provider = TracerProvider(shutdown_on_exit=False)
+    tracer = provider.get_tracer("x")
+    with fresh_client({str(tmp_path / "traces.db")!r}) as client:
+        al.collect_otel(provider)
+        with tracer.start_as_current_span("parent"):
+            child = os.fork()
+            if child == 0:
+                tracer.start_span("child").end()
+                client.flush()
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+        assert forest(client) == "OK\\nUNKNOWN parent\\n  UNKNOWN child", forest(client)
+    """)
 
 
 def test_what_is_no_provider_of_the_sdk_is_refused(client):

@@ -10,7 +10,7 @@ from autolog.model.chat import ChatMessage, answered, asked, decoded, message
 from autolog.model.span import SpanType
 from autolog.otel.given import Found, Given, fields, items
 
-_TYPES: Mapping[str, SpanType] = {
+TYPES: Mapping[str, SpanType] = {
     "chat": SpanType.CHAT_MODEL,
     "generate_content": SpanType.CHAT_MODEL,
     "text_completion": SpanType.LLM,
@@ -81,7 +81,7 @@ def read(given: Given, found: Found) -> None:
     if not any(name.startswith("gen_ai.") for name in (*given.left, *(event.name for event in given.events))):
         return
     operation = given.get(semconv.OPERATION)
-    found.is_of(_TYPES.get(operation) if isinstance(operation, str) else None)
+    found.is_of(TYPES.get(operation) if isinstance(operation, str) else None)
     for old, new in RENAMED.items():
         found.has(new, given.take(old))
     provider = found.attributes.get(semconv.PROVIDER)

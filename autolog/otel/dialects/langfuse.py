@@ -10,7 +10,7 @@ from autolog.model.span import SpanType
 from autolog.model.usage import Cost
 from autolog.otel.given import Found, Given, fields, is_conversation, items, whole
 
-_TYPES: Mapping[str, SpanType] = {
+TYPES: Mapping[str, SpanType] = {
     "generation": SpanType.CHAT_MODEL,
     "agent": SpanType.AGENT,
     "tool": SpanType.TOOL,
@@ -34,7 +34,7 @@ def read(given: Given, found: Found) -> None:
     """Read what there is of it."""
     if not any(name.startswith("langfuse.") for name in given.left):
         return
-    found.is_of(_TYPES.get(given.text("langfuse.observation.type") or ""))
+    found.is_of(TYPES.get(given.text("langfuse.observation.type") or ""))
     into, out = given.json("langfuse.observation.input"), given.json("langfuse.observation.output")
     if isinstance(into, list) and found.span_type is SpanType.CHAT_MODEL and is_conversation({"messages": into}):
         into = {"messages": into}

@@ -11,7 +11,7 @@ from autolog.model.trace import first_named
 from autolog.model.usage import COUNTS
 from autolog.otel.given import Found, Given, fields, items
 
-_TYPES: Mapping[str, SpanType] = {
+TYPES: Mapping[str, SpanType] = {
     "llm": SpanType.CHAT_MODEL,
     "chain": SpanType.CHAIN,
     "tool": SpanType.TOOL,
@@ -26,7 +26,7 @@ def read(given: Given, found: Found) -> None:
     """Read what there is of it."""
     if not any(name.startswith("langsmith.") for name in given.left):
         return
-    found.is_of(_TYPES.get(given.text("langsmith.span.kind") or ""))
+    found.is_of(TYPES.get(given.text("langsmith.span.kind") or ""))
     metadata = given.below("langsmith.metadata.")
     found.has(semconv.REQUEST_MODEL, metadata.pop("ls_model_name", None))
     found.has(semconv.PROVIDER, metadata.pop("ls_provider", None))

@@ -11,7 +11,7 @@ from autolog.model.span import SpanType
 from autolog.model.usage import Cost
 from autolog.otel.given import Found, Given, fields, is_conversation, items
 
-_TYPES: Mapping[str, SpanType] = {
+TYPES: Mapping[str, SpanType] = {
     "LLM": SpanType.CHAT_MODEL,
     "CHAIN": SpanType.CHAIN,
     "AGENT": SpanType.AGENT,
@@ -50,7 +50,7 @@ def read(given: Given, found: Found) -> None:
     kind = given.text("openinference.span.kind")
     if kind is None and not any(name.startswith(("llm.input_messages.", "llm.token_count.")) for name in given.left):
         return
-    operation = _TYPES.get((kind or "LLM").upper())
+    operation = TYPES.get((kind or "LLM").upper())
     if operation is SpanType.CHAT_MODEL and any(name.startswith("llm.prompts.") for name in given.left):
         operation = SpanType.LLM
     found.is_of(operation)

@@ -11,13 +11,13 @@ from autolog.model.span import SpanType
 from autolog.model.trace import first_named
 from autolog.otel.given import Found, Given, fields, items
 
-_KINDS: Mapping[str, SpanType] = {
+KINDS: Mapping[str, SpanType] = {
     "workflow": SpanType.WORKFLOW,
     "task": SpanType.TASK,
     "agent": SpanType.AGENT,
     "tool": SpanType.TOOL,
 }
-_REQUESTS: Mapping[str, SpanType] = {
+REQUESTS: Mapping[str, SpanType] = {
     "chat": SpanType.CHAT_MODEL,
     "completion": SpanType.LLM,
     "embedding": SpanType.EMBEDDING,
@@ -39,8 +39,8 @@ _USERS = ("user_id", "user")
 def read(given: Given, found: Found) -> None:
     """Read what there is of it."""
     kind, request = given.text("traceloop.span.kind"), given.text("llm.request.type")
-    found.is_of(_KINDS.get(kind or ""))
-    found.is_of(_REQUESTS.get(request or ""))
+    found.is_of(KINDS.get(kind or ""))
+    found.is_of(REQUESTS.get(request or ""))
     given.take("llm.headers", "gen_ai.headers")
     for old, new in _RENAMED.items():
         value = given.take(old)

@@ -12,7 +12,7 @@ from autolog.model.trace import first_named
 from autolog.otel.dialects.genai import turns_of
 from autolog.otel.given import Found, Given, fields, items
 
-_TYPES: Mapping[str, SpanType] = {
+TYPES: Mapping[str, SpanType] = {
     "ai.toolCall": SpanType.TOOL,
     "ai.embed": SpanType.CHAIN,
     "ai.embedMany": SpanType.CHAIN,
@@ -54,7 +54,7 @@ def read(given: Given, found: Found) -> None:
     if operation is None:
         return
     given.take("operation.name", "resource.name")
-    found.is_of(_TYPES.get(operation))
+    found.is_of(TYPES.get(operation))
     found.has(semconv.REQUEST_MODEL, given.text("ai.model.id"))
     provider = given.text("ai.model.provider")
     found.has(semconv.PROVIDER, None if provider is None else provider.partition(".")[0])
