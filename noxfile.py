@@ -151,7 +151,7 @@ def lock(session: nox.Session) -> None:
         "langchain_0_3": [],
         "llama_index_oldest": [],
         "otel_peers": ["--extra=otel"],
-        "oldest": ["--resolution=lowest-direct", "--extra=openai"],
+        "oldest": ["--resolution=lowest-direct", "--extra=openai", "--extra=otel"],
     }
     for name in session.posargs or extras:
         session.run(
