@@ -42,7 +42,7 @@ def run_tree(name, *, fails=False):
 
 def test_a_share_of_traces_is_recorded_and_each_of_them_whole(client):
     al.configure(sampling=Sampling(ratio=0.5))
-    kept = [root for root in (run_tree(f"{n}") for n in range(200)) if root.is_recording() or root.end_time_ns]
+    kept = [root for root in (run_tree(f"{n}") for n in range(200)) if root.get_span_context().trace_flags.sampled]
     stored = traces(client)
 
     assert 50 < len(kept) < 150
@@ -189,6 +189,46 @@ def test_a_chain_in_an_unsampled_trace_is_not_recorded(client):
     al.configure(sample_ratio=1.0)
     assert chain.invoke(1) == 4
     assert [len(trace.spans) for trace in traces(client)] == [3]
+
+
+def ask_langchain():
+    pytest.importorskip("langchain_openai")
+    from langchain_core.output_parsers import StrOutputParser
+
+    from tests.fakes.langchain_models import chat
+    from tests.fakes.openai_server import FakeOpenAI
+
+    server = FakeOpenAI()
+    chat(server).invoke("Hello")
+    list(chat(server).stream("Hello"))
+    (chat(server) | StrOutputParser()).batch(["Hello", "Hello"])
+    return 4
+
+
+def ask_llama_index():
+    pytest.importorskip("llama_index.core")
+    from llama_index.core import MockEmbedding, VectorStoreIndex
+    from llama_index.core.llms import MockLLM
+    from llama_index.core.schema import TextNode
+
+    index = VectorStoreIndex([TextNode(text="Ada wrote it.")], embed_model=MockEmbedding(embed_dim=3))
+    index.as_query_engine(llm=MockLLM()).query("Who?")
+    list(MockLLM().stream_complete("Hello"))
+    return 3
+
+
+@pytest.mark.parametrize("program", [ask_langchain, ask_llama_index])
+def test_a_framework_asks_once_for_each_trace(client, program):
+    """No step of it, and no call of an SDK below, begins a trace of its own where the first is not recorded."""
+    asked = []
+    al.autolog()
+    al.configure(sampling=Sampling(rule=lambda span: asked.append(span.name) or False))
+    number = program()
+
+    assert len(asked) == number, asked
+    assert al.stats().sampled_out_traces == number
+    assert al.stats().sampled_out > number
+    assert traces(client) == []
 
 
 # --- by rule ---------------------------------------------------------------------------------------------

@@ -676,6 +676,11 @@ class UnsampledSpan(_NoSpan):
         Span.__init__(self, name, span_type, trace_id, new_span_id(), None if parent is None else parent._span_id)
         self._parent = parent
 
+    def end(self, *_args: Any, **_kwargs: Any) -> None:
+        """Note that it ended: what starts elsewhere from now on is not below it."""
+        if self.end_time_ns is None:
+            self.end_time_ns = now_ns()
+
     def get_span_context(self) -> otel.SpanContext:
         return otel.SpanContext(self._trace_id, self._span_id, is_remote=False, trace_flags=otel.TraceFlags(0))
 
@@ -689,3 +694,4 @@ class UnsampledSpan(_NoSpan):
         token, self._token = self._token, None
         if token is not None:
             leave(self, token)
+        self.end()

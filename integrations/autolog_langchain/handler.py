@@ -149,7 +149,8 @@ class Handler(BaseCallbackHandler):
             if run is None:
                 return
             span = run.span
-            span._inputs = _snapshot(inputs)
+            if span.is_recording():
+                span._inputs = _snapshot(inputs)
             if is_node:
                 graph.begin_node(run, name, told)
             elif is_agent:
@@ -311,9 +312,10 @@ class Handler(BaseCallbackHandler):
             if run is None:
                 return
             span = run.span
-            if inputs is not None:
-                span._inputs = _snapshot(inputs)  # of a stream, known only when it is over
-            span._outputs = _snapshot(outputs)
+            if span.is_recording():
+                if inputs is not None:
+                    span._inputs = _snapshot(inputs)  # of a stream, known only when it is over
+                span._outputs = _snapshot(outputs)
             if run.interrupts is not None and run.parent is None:
                 span.add_event(semconv.INTERRUPT_EVENT, {"value": run.interrupts})
                 graph.end_interrupted(run, _thread(span))

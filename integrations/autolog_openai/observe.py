@@ -78,6 +78,7 @@ def _around(span: Span) -> Observer:
         yield
     finally:
         _leave(recorded, current)
+        span.end()
 
 
 def observe_response(call: Call) -> Observer:
