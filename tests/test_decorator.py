@@ -577,6 +577,29 @@ def test_nothing_is_recorded_where_tracing_is_off(client, how):
     assert traces(client) == []
 
 
+def test_nothing_is_recorded_of_a_trace_that_is_not_sampled(client):
+    @al.trace
+    def function(a):
+        al.start_span("inside").end()
+        return a
+
+    @al.trace
+    def generator():
+        yield function([1])
+
+    @al.trace
+    async def async_generator():
+        yield function([2])
+
+    async def read():
+        return [item async for item in async_generator()]
+
+    al.configure(sampling=al.Sampling(ratio=0))
+    assert (function([0]), list(generator()), asyncio.run(read())) == ([0], [[1]], [[2]])
+    assert traces(client) == []
+    assert client.stats().sampled_out_traces == 3  # each with all that is in it
+
+
 # --- generators ------------------------------------------------------------------------------------------
 
 

@@ -89,6 +89,16 @@ def test_suppression_reaches_threads(client):
     assert traces(client) == []
 
 
+def test_what_is_not_sampled_is_not_recorded_in_threads_either(client):
+    al.configure(sampling=al.Sampling(ratio=0))
+    with al.start_span("root"):
+        al.configure(sampling=al.Sampling(ratio=1))
+        run(threading.Thread(target=work))
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(al.carry(work)).result()
+    assert traces(client) == []
+
+
 def test_a_step_that_a_framework_tells_of_is_above_what_threads_do_in_it(client):
     step = client.tracer.start_step("node", al.SpanType.TASK)
     here = threading.local()
