@@ -107,7 +107,7 @@ def llama_index_releases(session: nox.Session) -> None:
         session.run("python", "-m", "pytest", "tests/integrations/llama_index", "-k", TREES, *session.posargs)
 
 
-@nox.session(python="3.11")
+@nox.session
 def otel_peers(session: nox.Session) -> None:
     """What is taken from OpenInference, OpenLLMetry, Pydantic AI and OpenTelemetry's own instrumentations."""
     test(session, "otel_peers", "tests/otel")
