@@ -20,6 +20,7 @@ from autolog.client import default_client
 from autolog.context import attach, come_back, enter, leave
 from autolog.guard import attempt, guarded
 from autolog.model.span import NO_SPAN, Span, SpanType
+from autolog.sampling import Sampling
 
 if TYPE_CHECKING:
     Traceable = Callable[..., Any] | classmethod[Any, ..., Any] | staticmethod[..., Any]
@@ -42,6 +43,8 @@ def trace(
     span_type: SpanType | str = ...,
     attributes: Mapping[str, Any] | None = None,
     output_reducer: Reducer | None = None,
+    *,
+    sampling_ratio_override: float | None = None,
 ) -> Callable[[F], F]: ...
 
 
@@ -52,6 +55,8 @@ def trace(
     span_type: SpanType | str = ...,
     attributes: Mapping[str, Any] | None = None,
     output_reducer: Reducer | None = None,
+    *,
+    sampling_ratio_override: float | None = None,
 ) -> F: ...
 
 
@@ -61,23 +66,33 @@ def trace(
     span_type: SpanType | str = SpanType.UNKNOWN,
     attributes: Mapping[str, Any] | None = None,
     output_reducer: Reducer | None = None,
+    *,
+    sampling_ratio_override: float | None = None,
 ) -> Any:
     """Have each call of a function make a span, which is current while the function's own code runs.
 
     Inputs are the arguments by their names, outputs what is returned, unless the function calls `set_outputs` itself.
     A generator's span, sync or async, lasts from the first item that is asked for until the generator ends or is left;
-    its outputs are the items (the first 100,000 of them), or what `output_reducer` makes of their list. Raises
-    `TypeError` for what can't be traced.
+    its outputs are the items (the first 100,000 of them), or what `output_reducer` makes of their list. Of the traces
+    that begin with the function, the share `sampling_ratio_override` is recorded, whatever the settings say. Raises
+    `TypeError` for what can't be traced, and `InvalidSetting` for a share that is not from 0 to 1.
     """
-    if func is None:
-        return lambda func: trace(func, name, span_type, attributes, output_reducer)
-    if isinstance(func, (classmethod, staticmethod)):
-        return type(func)(trace(func.__func__, name, span_type, attributes, output_reducer))
+    if func is None or isinstance(func, (classmethod, staticmethod)):
+
+        def decorate(func: Any) -> Any:
+            return trace(
+                func, name, span_type, attributes, output_reducer, sampling_ratio_override=sampling_ratio_override
+            )
+
+        return decorate if func is None else type(func)(decorate(func.__func__))
     _check(func)
     lay = next((lay for is_of, lay in _KINDS if is_of(func) or is_of(type(func).__call__)), None)
     if output_reducer is not None and lay not in (_over_generator, _over_async_generator):
         raise TypeError(f"output_reducer makes outputs of a generator's items, and {_name(func)!r} is no generator")
-    traced = (lay or _over_function)(func, Calls(func, name, SpanType(span_type), attributes, output_reducer))
+    if sampling_ratio_override is not None:
+        Sampling(sampling_ratio_override)  # which says what is wrong with it
+    calls = Calls(func, name, SpanType(span_type), attributes, output_reducer, sampling_ratio_override)
+    traced = (lay or _over_function)(func, calls)
     if not hasattr(func, "__name__"):
         traced.__name__ = traced.__qualname__ = _name(func)
     return traced
@@ -101,7 +116,7 @@ def _name(func: Any) -> str:
 class Calls:
     """What the calls of one function have in common, and the spans that they make."""
 
-    __slots__ = ("_attributes", "_name", "_parameters", "_span_type", "reducer")
+    __slots__ = ("_attributes", "_name", "_parameters", "_ratio", "_span_type", "reducer")
 
     def __init__(
         self,
@@ -110,11 +125,13 @@ class Calls:
         span_type: SpanType,
         attributes: Mapping[str, Any] | None,
         reducer: Reducer | None,
+        ratio: float | None,
     ) -> None:
         self._name = name or _name(func)
         self._span_type = span_type
         self._attributes = dict(attributes) if attributes else None
         self._parameters = Parameters(func)
+        self._ratio = ratio
         self.reducer = reducer
 
     def start(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
@@ -122,6 +139,11 @@ class Calls:
         with guarded:
             tracer = default_client().tracer
             if tracer.enabled:
+                if self._ratio is not None or tracer.sampling is not None:  # whose rule may look at the inputs
+                    return tracer.start_span(
+                        self._name, self._span_type, inputs=self._parameters.bound(args, kwargs),
+                        attributes=self._attributes, sampling_ratio=self._ratio,
+                    )  # fmt: skip
                 span = tracer.start_span(self._name, self._span_type, attributes=self._attributes)
                 if type(span) is Span:
                     span._inputs = snapshot(self._parameters.bound(args, kwargs))

@@ -545,3 +545,42 @@ with al.extract({"traceparent": sys.argv[1]}), al.start_span("there") as span:
             check=False,
         )
         assert done.stdout.split() == [span.trace_id, recorded], done.stderr
+
+
+# --- decorated functions ---------------------------------------------------------------------------------
+
+
+def test_a_decorated_function_has_a_share_of_its_own(client):
+    @al.trace(sampling_ratio_override=0)
+    def chatty():
+        return inner()
+
+    @al.trace(sampling_ratio_override=1.0)
+    def important():
+        return inner()
+
+    @al.trace
+    def inner():
+        return 1
+
+    with client.configure(sampling=Sampling(ratio=0)):
+        assert chatty() == important() == inner() == 1
+    assert chatty() == 1
+    assert [[span.name for span in trace.spans] for trace in traces(client)] == [["important", "inner"]]
+
+
+def test_a_rule_sees_the_arguments_of_a_decorated_function(client):
+    @al.trace
+    def answer(question, user="nobody"):
+        return user
+
+    with client.configure(sampling=Sampling(rule=lambda span: span.inputs["user"] == "ada")):
+        answer("why?", user="ada")
+        answer("why?")
+    assert [trace.root.inputs for trace in traces(client)] == [{"question": "why?", "user": "ada"}]
+
+
+@pytest.mark.parametrize("share", [-1, 2, "half", True])
+def test_a_share_that_is_none_is_refused_where_it_is_written(share):
+    with pytest.raises(InvalidSetting, match="from 0 to 1"):
+        al.trace(lambda: 1, sampling_ratio_override=share)
