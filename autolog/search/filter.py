@@ -43,6 +43,8 @@ class Operator(Enum):
 
 
 MOST_VALUES = 1_000
+DEEPEST = 16
+"""Conditions inside of one another: databases can't parse much more."""
 ORDERED = (Operator.LESS, Operator.AT_MOST, Operator.GREATER, Operator.AT_LEAST, Operator.BETWEEN)
 OF_TEXTS = (Operator.LIKE, Operator.ILIKE, Operator.RLIKE, Operator.CONTAINS)
 Value = str | int | float | bool | tuple[Any, ...] | Phrase | None
@@ -132,7 +134,20 @@ def parse(text: str, now: int | None = None) -> Node | None:
     if not cleaned.strip():
         return None
     reader = _Reader(cleaned, now_ns() if now is None else now)
-    return _of_traces(reader.node(grammar.tree(cleaned)))
+    found = _of_traces(reader.node(grammar.tree(cleaned)))
+    if _depth(found) > DEEPEST:
+        raise InvalidQuery(f"AND, OR and NOT are at most {DEEPEST} deep inside of one another")
+    return found
+
+
+def _depth(node: Node) -> int:
+    if isinstance(node, Comparison):
+        return 0
+    if isinstance(node, Not):
+        return 1 + _depth(node.part)
+    if isinstance(node, SomeSpan):
+        return 1 + _depth(node.condition)
+    return 1 + max(map(_depth, node.parts))
 
 
 class _Reader:
@@ -383,7 +398,8 @@ def _of_traces(node: _Raw) -> Node:
     if isinstance(node, _Group):
         return _of_traces(node.part)
     if isinstance(node, Not):
-        return Not(_of_traces(node.part))
+        inner = _of_traces(node.part)
+        return inner.part if isinstance(inner, Not) else Not(inner)
     if _is_of_span(node):
         return SomeSpan(_ungrouped(node))
     if isinstance(node, AnyOf):

@@ -114,6 +114,9 @@ _MEANT = (
     (r"[\u2018-\u201e\u00ab\u00bb]", "write straight quotes: '…'"),
     (r"'(?!(?:[^']|'')*')|\"(?![^\"]*\")|`(?![^`]*`)", "this quote is never closed"),
     (r":", "write a dot before a key, as in tags.version, and = to compare"),
+    (r"\.[`\"](?![^`\"]*[`\"])", "the quote behind this dot is never closed"),
+    (r"\.", "a key with other signs than letters, digits and _ - / @ $ is put in quotes: tags.`my key`"),
+    (r"(?<=\d\s)(?:ns|us|ms|s|m|h|d|w)\b", "a unit follows its number without a space: 2s"),
     (r";", "a filter is one condition; leave out the ;"),
     (r"%\w", "put the pattern in quotes: LIKE '%…%'"),
     (r"--|/\*|#", "a filter has no comments"),
@@ -131,6 +134,12 @@ _EXPECTED = (
     ("RPAR", "a closing parenthesis is missing"),
     ("_AND", "AND is expected here, and the second value"),
 )  # fmt: skip
+_KEYWORDS = {
+    "AND": "AND stands between two conditions",
+    "OR": "OR stands between two conditions",
+    "SELECT": "a filter is the condition alone, without SELECT and WHERE",
+    "WHERE": "a filter is the condition alone, without WHERE",
+}
 _BARE = re.compile(r"[^\s()',\"]+")
 
 
@@ -170,4 +179,6 @@ def _said(text: str, at: int, expected: set[str]) -> tuple[str, int]:
 
 def _expectation(before: str, expected: set[str]) -> str:
     last = before.rsplit(maxsplit=1)[-1][-60:] if before.split() else ""
+    if "COMPARATOR" in expected and last.upper() in _KEYWORDS:
+        return _KEYWORDS[last.upper()]
     return next((said.format(last=last) for name, said in _EXPECTED if name in expected), "this is not expected here")

@@ -83,9 +83,7 @@ def test_a_search_agrees_with_looking_at_every_trace(filled, node):
 
 # --- order and pages -----------------------------------------------------------------------------------------
 
-ORDERED = sorted(
-    set(asked.OF_TRACE) | {"tags.k", "tags.`my key`", 'metadata.`odd "key`', "feedback.score"}
-)
+ORDERED = sorted(set(asked.OF_TRACE) | {"tags.k", "tags.`my key`", 'metadata.`odd "key`', "feedback.score"})
 orders = st.lists(st.tuples(st.sampled_from(ORDERED), st.sampled_from(["", " ASC", " desc"])), min_size=1, max_size=3)
 
 

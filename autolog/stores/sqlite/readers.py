@@ -79,9 +79,9 @@ def _open(path: Path) -> Reader:
 
 
 @contextmanager
-def limited(connection: sqlite3.Connection, seconds: float = LONGEST_SECONDS) -> Iterator[None]:
+def limited(connection: sqlite3.Connection) -> Iterator[None]:
     """Break off what runs on the connection for longer; raise `InvalidQuery` that says how to make it faster."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + LONGEST_SECONDS
     is_late: Callable[[], bool] = lambda: time.monotonic() > deadline  # noqa: E731
     connection.set_progress_handler(is_late, _STEPS)
     try:
@@ -90,7 +90,7 @@ def limited(connection: sqlite3.Connection, seconds: float = LONGEST_SECONDS) ->
         if "interrupted" not in str(error):
             raise
         raise InvalidQuery(
-            f"the search took longer than {seconds:.0f} s and was broken off; narrow it by time, such as: … AND "
+            f"the search took longer than {LONGEST_SECONDS:.0f} s and was broken off; narrow it by time, such as: … AND "
             "timestamp > now() - 1d, or by a field that has an index (docs/search.md lists them)"
         ) from None
     finally:
