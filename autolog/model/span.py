@@ -455,7 +455,8 @@ class Span(otel.Span):
             self.set_status(status)
         if self._status is Status.UNSET:
             self._status = Status.OK
-        self.end_time_ns = max(end_time or now_ns(), self.start_time_ns)
+        ended_ns = end_time or now_ns()
+        self.end_time_ns = ended_ns if ended_ns > self.start_time_ns else self.start_time_ns
         if self._on_end is not None:
             self._on_end(self)
 
