@@ -107,7 +107,8 @@ class Client:
         self._sampling = sampling or _sampling(self.settings)
         plan = self._plan(self.settings, self._processors, is_typo_fatal=settings is not None)
         self._store = self._open(store if store is not None else self.settings.store)
-        self._pipeline = Pipeline(self._write, self.settings, Pricing().price if self.settings.cost else None)
+        price = Pricing().price if self.settings.cost else None
+        self._pipeline = Pipeline(self._write, self.settings, price, self._tidy)
         self.tracer = Tracer(
             self._pipeline.started,
             self._pipeline.ended,
@@ -182,6 +183,9 @@ class Client:
 
     def _write(self, spans: Sequence[Span]) -> None:
         self._store.write(spans)  # whichever store is set at the time
+
+    def _tidy(self) -> bool:
+        return self._store.tidy()
 
     def set_duplicates(self, duplicates: Literal["nest", "merge", "drop"]) -> None:
         """Decide what becomes of an SDK's span of a model call that a framework has a span of; see the setting."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import sys
 import threading
@@ -76,13 +77,19 @@ class Stats:
 class Pipeline:
     """Takes spans as they start and end, and writes them in batches on one thread of its own.
 
-    `write` stores a batch, all or nothing, and raises `StoreError` to be called again later.
+    `write` stores a batch, all or nothing, and raises `StoreError` to be called again later. `tidy` is called when there
+    is nothing to write, and again as long as it returns that there is more for it to do.
     """
 
     def __init__(
-        self, write: Callable[[Sequence[Span]], None], settings: Settings, price: Callable[[Span], None] | None = None
+        self,
+        write: Callable[[Sequence[Span]], None],
+        settings: Settings,
+        price: Callable[[Span], None] | None = None,
+        tidy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._write = write
+        self._tidy = tidy
         self._settings = settings
         self._price = price
         self._draining = ForkLock(rank=0)
@@ -228,6 +235,9 @@ class Pipeline:
                 self._is_awake = False
                 with guarded:
                     self.drain()
+                with guarded, contextlib.suppress(StoreError):
+                    while not (self._unwritten or self._queue or self._stopping) and self._tidy():
+                        pass
                 if self._unwritten or self._queue or self._held() or len(self._open) > len(self._shown):
                     self._rouse()
 
