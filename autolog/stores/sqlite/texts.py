@@ -84,7 +84,7 @@ def _words(codec: int, body: bytes) -> str:
 
 
 def forget(rids: Sequence[int], connection: sqlite3.Connection) -> None:
-    """Take what is about to be deleted out of the index, word by word, so that none of it is left in the file."""
+    """Take what is about to be deleted out of the index, word by word; merging takes the words out of the file then."""
     if not _has_index(connection):
         return
     last = indexed(connection)
