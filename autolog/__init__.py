@@ -14,8 +14,8 @@ from autolog.assessments import (
     update_assessment,
 )
 from autolog.client import Client
+from autolog.counters import ExportStats, Stats
 from autolog.decorator import trace
-from autolog.delivery import ExportStats
 from autolog.errors import (
     AutologError,
     InvalidAssessment,
@@ -58,7 +58,6 @@ from autolog.model.run import Run, RunStatus
 from autolog.model.span import Link, Span, SpanEvent, SpanType, Status, StatusCode
 from autolog.model.trace import Trace, TraceInfo, TraceState
 from autolog.model.usage import Cost, TokenUsage
-from autolog.pipeline import Stats
 from autolog.propagation import carry, extract, inject
 from autolog.runs import ActiveRun, active_run_id, end_run, get_run, list_experiments, list_runs, start_run
 from autolog.sampling import Sampling

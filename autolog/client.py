@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from autolog.capture import Limits
+from autolog.counters import Stats
 from autolog.delivery import Delivery, Sender
 from autolog.errors import InvalidQuery, InvalidSetting, InvalidTrace, NotFound
 from autolog.fork import ForkLock
@@ -23,7 +24,7 @@ from autolog.model.span import Span, SpanType
 from autolog.model.trace import Trace, TraceInfo, TraceState
 from autolog.otel.target import Deferred, Target, target, target_of_environment, unavailable
 from autolog.personal import Redactor
-from autolog.pipeline import Pipeline, Stats
+from autolog.pipeline import Pipeline
 from autolog.pricing import Pricing
 from autolog.processing import NOTHING, WITHHELD_NAME, Plan, Processor, check_processors
 from autolog.sampling import Sampling

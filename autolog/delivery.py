@@ -9,37 +9,24 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from autolog import capture
 from autolog.context import suppress
+from autolog.counters import ExportStats
 from autolog.fork import call_in_child
 from autolog.guard import guarded
 from autolog.model.span import Span
+from autolog.span_queue import size_of
 
 logger = logging.getLogger("autolog")
 
 _BATCH = 512
 # Servers refuse messages of more than 4 MB by default, as gRPC's do.
 _BATCH_BYTES = 2_000_000
-_UNKNOWN_SIZE = 1_000
 _SHORTEST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class ExportStats:
-    """What became of the spans that were to be sent to one place."""
-
-    sent: int = 0
-    waiting: int = 0
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    """Spans that never arrived, by reason: `queue_full`, `refused`, `exit_timeout`, `internal_error`."""
-    errors: int = 0
-    """Attempts that failed; they are made again until the queue is full or the program ends."""
-    last_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +115,7 @@ class Delivery:
                 self._drop(len(spans), "exit_timeout")
                 return
             for span in filter(self._takes, spans):
-                size = _size(span)
+                size = size_of(span)
                 if len(self._queue) + len(self._in_hand) >= self._most_spans or self._bytes + size > self._most_bytes:
                     self._drop(1, "queue_full")
                     continue
@@ -264,10 +251,3 @@ class Delivery:
         with self._changed:
             waiting = len(self._queue) + len(self._in_hand)
             return ExportStats(self._sent, waiting, dict(self._dropped), self._errors, self._last_error)
-
-
-def _size(span: Span) -> int:
-    size = _UNKNOWN_SIZE
-    with guarded:
-        size += capture.json_size([span._inputs, span._outputs])
-    return size

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from autolog.client import AS_BEFORE, Changed, default_client, strings
 from autolog.context import detach
 from autolog.context import suppress as _suppress
+from autolog.counters import Stats
 from autolog.errors import InvalidSetting, Unavailable
 from autolog.instrumentation.registry import IntegrationStatus, registry
 from autolog.model.span import NO_SPAN, Link, Span, SpanType
 from autolog.model.trace import Trace, TraceInfo, TraceState
-from autolog.pipeline import Stats
 from autolog.processing import Processor
 from autolog.sampling import Sampling
 from autolog.search.page import PagedList
