@@ -110,6 +110,7 @@ def test_inputs_are_the_arguments_by_name_with_defaults(client, case):
 def test_arguments_bind_as_python_binds_them(shape, args, kwargs):
     bound = decorator.Parameters(shape).bound(tuple(args), kwargs)
     try:
+        shape(*args, **kwargs)  # inspect of Python 3.13.0 binds what no call takes
         expected = inspect.signature(shape).bind(*args, **kwargs)
     except TypeError:
         assert bound == {"args": args, "kwargs": kwargs}

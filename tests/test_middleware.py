@@ -312,9 +312,12 @@ def test_what_sending_raises_is_the_applications_to_handle(client, error, status
     async def send(message):
         raise error
 
-    with pytest.raises(type(error)) as raised:
-        asyncio.run(al.AsgiMiddleware(app, spans=True)(SCOPE, None, send))
-    assert raised.value is error
+    async def serve():
+        with pytest.raises(type(error)) as raised:
+            await al.AsgiMiddleware(app, spans=True)(SCOPE, None, send)
+        return raised.value
+
+    assert asyncio.run(serve()) is error
     assert spans(client)[0].status.code == status
 
 

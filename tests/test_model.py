@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import autolog as al
 from autolog import Cost, SpanType, Status, StatusCode, TokenUsage, Trace
+from autolog.model.message import preview
 from autolog.model.trace import count_once, in_tree_order, totals
 from autolog.testing import traces
 from autolog.tracer import Tracer
@@ -191,3 +192,11 @@ def test_absent_counts_stay_absent(usage):
     assert not usage
     assert (usage + TokenUsage()).to_dict() == {}
     assert (TokenUsage(1) + TokenUsage(output_tokens=2)).to_dict() == {"input_tokens": 1, "output_tokens": 2}
+
+
+def test_a_preview_of_what_is_nested_without_end_is_short():
+    for wrap in (lambda inner: [inner], lambda inner: {"content": inner}, lambda inner: {"messages": [inner]}):
+        value = "deep"
+        for _ in range(10_000):
+            value = wrap(value)
+        assert preview(value) is None

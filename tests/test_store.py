@@ -416,6 +416,8 @@ def test_a_damaged_database_never_crashes(path, caplog):
         assert client.stats().waiting == 1
 
 
+# Python 3.13 leaves a connection unclosed where connect() raises.
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <sqlite3:pytest.PytestUnraisableExceptionWarning")
 def test_a_place_that_can_not_be_written_is_told(tmp_path, caplog):
     (tmp_path / "file").touch()
 

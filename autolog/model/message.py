@@ -8,6 +8,7 @@ from typing import Any
 from autolog import capture
 
 _PREVIEW = 400
+_DEEPEST = 50
 
 
 def preview(payload: Any) -> str | None:
@@ -15,28 +16,30 @@ def preview(payload: Any) -> str | None:
     return capture.preview(_texts(payload), _PREVIEW) or None
 
 
-def _texts(payload: Any) -> Iterator[str]:
+def _texts(payload: Any, depth: int = 0) -> Iterator[str]:
+    if depth > _DEEPEST:
+        return
     if isinstance(payload, str):
         yield payload
     elif isinstance(payload, dict):
-        yield from _object_texts(payload)
+        yield from _object_texts(payload, depth)
     elif isinstance(payload, list):
         for item in payload:
-            yield from _texts(item)
+            yield from _texts(item, depth + 1)
     elif payload is not None:
         yield capture.json_bytes(payload).decode()
 
 
-def _object_texts(payload: dict[str, Any]) -> Iterator[str]:
+def _object_texts(payload: dict[str, Any], depth: int) -> Iterator[str]:
     # A conversation is known by its last turn; an answer by all of its parts.
     for key in ("messages", "input", "prompt", "query"):
         if payload.get(key):
             turns = payload[key]
-            yield from _texts(turns[-1] if isinstance(turns, list) else turns)
+            yield from _texts(turns[-1] if isinstance(turns, list) else turns, depth + 1)
             return
     for key in ("choices", "output", "message", "content", "text", "refusal", "reasoning_content", "documents"):
         if payload.get(key):
-            yield from _texts(payload[key])
+            yield from _texts(payload[key], depth + 1)
             return
     calls = payload.get("tool_calls") or ([payload] if payload.get("type") == "function_call" else [])
     for call in calls:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,7 @@ class Readers:
         self._idle: list[Reader] = []
         self._lent: list[Reader] = []
         self._left_behind: list[Reader] = []
+        self._closers: list[weakref.finalize[[], Readers]] = []
         self._shared: Reader | None = None
         call_in_child(self._leave_behind)
 
@@ -43,6 +45,9 @@ class Readers:
             reader = self._idle.pop()
         except IndexError:
             reader = _open(path)
+            closer = weakref.finalize(self, reader.connection.close)
+            closer.atexit = False
+            self._closers.append(closer)
         self._lent.append(reader)
         try:
             yield reader
@@ -69,6 +74,8 @@ class Readers:
         """In the child of a fork: let go of the parent's connections without closing them, as SQLite asks."""
         self._left_behind += [*self._idle, *self._lent]
         self._idle, self._lent = [], []
+        for closer in self._closers:
+            closer.detach()
 
 
 def _open(path: Path) -> Reader:

@@ -7,6 +7,7 @@ import os
 import random
 import sqlite3
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -46,6 +47,7 @@ class SqliteStore:
         self._limits = limits
         self._lock = ForkLock(rank=1)
         self._connection: sqlite3.Connection | None = None
+        self._closer: weakref.finalize[[], SqliteStore] | None = None
         self._left_behind: list[sqlite3.Connection] = []
         self._readers = Readers()
         # Others may have left some: looked at the first time.
@@ -185,6 +187,8 @@ class SqliteStore:
         if self._connection is not None and self.path is not None:
             self._left_behind.append(self._connection)
             self._connection = None
+        if self._closer is not None:
+            self._closer.detach()
 
     def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do `work` in one write transaction, waiting for other processes' ones."""
@@ -212,6 +216,9 @@ class SqliteStore:
             connection.close()
             raise
         self._connection = connection
+        # Not at exit: what the worker has left is written then.
+        self._closer = weakref.finalize(self, connection.close)
+        self._closer.atexit = False
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
