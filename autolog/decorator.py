@@ -19,7 +19,8 @@ from autolog.capture import json_size, snapshot
 from autolog.client import default_client
 from autolog.context import attach, come_back, enter, leave
 from autolog.guard import attempt, guarded
-from autolog.model.span import NO_SPAN, Span, SpanType
+from autolog.model.span import Span, SpanType
+from autolog.model.unrecorded import NO_SPAN
 from autolog.sampling import Sampling
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from autolog.context import suppress as _suppress
 from autolog.counters import Stats
 from autolog.errors import InvalidSetting, Unavailable
 from autolog.instrumentation.registry import IntegrationStatus, registry
-from autolog.model.span import NO_SPAN, Link, Span, SpanType
+from autolog.model.span import Link, Span, SpanType
 from autolog.model.trace import Trace, TraceInfo, TraceState
+from autolog.model.unrecorded import NO_SPAN
 from autolog.processing import Processor
 from autolog.sampling import Sampling
 from autolog.search.page import PagedList

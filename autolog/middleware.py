@@ -13,7 +13,8 @@ from autolog import semconv
 from autolog.client import default_client
 from autolog.context import _get_current, attach, come_back, enter
 from autolog.guard import attempt, guarded
-from autolog.model.span import NO_SPAN, Span, SpanType, Status, StatusCode
+from autolog.model.span import Span, SpanType, Status, StatusCode
+from autolog.model.unrecorded import NO_SPAN
 from autolog.propagation import received
 from autolog.tracer import with_ambient
 

@@ -14,8 +14,9 @@ from opentelemetry.trace import Span as OtelSpan
 
 from autolog.context import _SUPPRESS_KEY, _get_current, innermost, innermost_step
 from autolog.ids import new_span_id, new_trace_id, now_ns
-from autolog.model.span import NO_SPAN, Span, SpanType, UnsampledSpan
+from autolog.model.span import Span, SpanType
 from autolog.model.trace import TraceContext
+from autolog.model.unrecorded import NO_SPAN, UnsampledSpan
 from autolog.sampling import EVERYTHING, Sampling
 
 _UNSET: Any = object()

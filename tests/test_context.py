@@ -10,7 +10,7 @@ from opentelemetry import trace as otel
 
 import autolog as al
 from autolog.context import suppress
-from autolog.model.span import NO_SPAN
+from autolog.model.unrecorded import NO_SPAN
 from autolog.testing import spans, traces
 
 

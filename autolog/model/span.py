@@ -17,7 +17,7 @@ from autolog import capture, semconv
 from autolog.context import attach, leave
 from autolog.fork import ForkLock
 from autolog.guard import attempt, guarded
-from autolog.ids import format_span_id, format_trace_id, new_span_id, now_ns, parse_id
+from autolog.ids import format_span_id, format_trace_id, now_ns, parse_id
 from autolog.model.usage import Cost, TokenUsage
 from autolog.redact import redact_keys
 from autolog.texts import Leaf, rewritten
@@ -456,7 +456,7 @@ class Span(otel.Span):
         if self._status is Status.UNSET:
             self._status = Status.OK
         ended_ns = end_time or now_ns()
-        self.end_time_ns = ended_ns if ended_ns > self.start_time_ns else self.start_time_ns
+        self.end_time_ns = ended_ns if ended_ns > self.start_time_ns else self.start_time_ns  # noqa: FURB136 - faster
         if self._on_end is not None:
             self._on_end(self)
 
@@ -636,63 +636,3 @@ def exception_type(error: BaseException) -> str:
 
 def _stack(error: BaseException, frames: int = 50) -> str:
     return "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=-frames))
-
-
-class _NoSpan(Span):
-    """The span that is given out while tracing is off: takes everything, keeps nothing."""
-
-    def __init__(self) -> None:
-        super().__init__("", SpanType.UNKNOWN, 0, 0)
-
-    def _nothing(self, *_args: Any, **_kwargs: Any) -> None:
-        return None
-
-    set_inputs = set_outputs = set_attribute = set_attributes = set_usage = set_cost = _nothing
-    mark_duplicate_of = set_span_type = set_status = add_event = add_link = set_links = record_exception = defer = (
-        end
-    ) = update_name = record_failure = left_by = remove_attribute = set_events = drop = replace_texts = _nothing
-
-    def is_recording(self) -> bool:
-        return False
-
-    def get_span_context(self) -> otel.SpanContext:
-        return otel.INVALID_SPAN_CONTEXT
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        return None
-
-
-NO_SPAN: Span = _NoSpan()
-
-
-class UnsampledSpan(_NoSpan):
-    """A span of a trace that is not recorded: it keeps nothing, and what starts below it is not recorded either."""
-
-    def __init__(self, name: str, span_type: SpanType, trace_id: int, parent: Span | None = None) -> None:
-        Span.__init__(self, name, span_type, trace_id, new_span_id(), None if parent is None else parent._span_id)
-        self._parent = parent
-
-    def end(self, *_args: Any, **_kwargs: Any) -> None:
-        """Note that it ended: what starts elsewhere from now on is not below it."""
-        if self.end_time_ns is None:
-            self.end_time_ns = now_ns()
-
-    def get_span_context(self) -> otel.SpanContext:
-        return otel.SpanContext(self._trace_id, self._span_id, is_remote=False, trace_flags=otel.TraceFlags(0))
-
-    def __enter__(self) -> Self:
-        self._token = attach(self)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        token, self._token = self._token, None
-        if token is not None:
-            leave(self, token)
-        self.end()

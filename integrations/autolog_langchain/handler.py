@@ -15,7 +15,7 @@ from autolog import Span, SpanType, Status, StatusCode, capture, semconv
 from autolog.context import deeper
 from autolog.guard import guarded
 from autolog.ids import now_ns
-from autolog.model.span import NO_SPAN
+from autolog.model.unrecorded import NO_SPAN
 from autolog.redact import without_credentials
 from autolog.tracer import Tracer
 from autolog_langchain import graph, read

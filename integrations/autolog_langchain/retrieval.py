@@ -9,7 +9,7 @@ from typing import Any
 from autolog import Span, SpanType, capture, semconv
 from autolog.context import attach, detach
 from autolog.instrumentation import Call, Observer
-from autolog.model.span import NO_SPAN
+from autolog.model.unrecorded import NO_SPAN
 from autolog_langchain.runs import Run, open_retriever
 
 # The object whose method runs here: one method of it may be made of others.

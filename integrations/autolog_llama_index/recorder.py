@@ -16,7 +16,7 @@ from autolog import Span, Status, semconv
 from autolog.context import deeper, remove_source
 from autolog.guard import guarded
 from autolog.instrumentation import generators
-from autolog.model.span import NO_SPAN
+from autolog.model.unrecorded import NO_SPAN
 from autolog.tracer import Tracer
 from autolog_llama_index import kinds, models, read, tags, waits
 from autolog_llama_index.kinds import Kind

@@ -12,7 +12,8 @@ from autolog import capture, semconv
 from autolog.context import attach, detach
 from autolog.ids import now_ns
 from autolog.instrumentation import Call, Observer
-from autolog.model.span import NO_SPAN, Span
+from autolog.model.span import Span
+from autolog.model.unrecorded import NO_SPAN
 from autolog_openai.endpoints import Endpoint, find
 from autolog_openai.inject import UsageFilter, with_trace, with_usage
 from autolog_openai.recording import Recording
