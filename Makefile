@@ -13,9 +13,10 @@ install: .venv/installed  ## make the virtual environment
 	touch $@
 
 .PHONY: demo
-demo: install  ## run an agent, and answer a question from documents, on recorded traffic; show the traces
+demo: install  ## run an agent, a question to documents, both on recorded traffic, and a service; show the traces
 	$(BIN)/python examples/agent.py
 	$(BIN)/python examples/rag_langchain.py
+	$(BIN)/python examples/service.py
 
 .PHONY: test
 test: install  ## every environment of the matrix, as noxfile.py says
