@@ -65,15 +65,29 @@ class Phrase:
         folded = fold(text)
         if not all(word in folded for word in self.words):
             return False
-        wanted = f" {' '.join(self.words)}{'' if self.is_open else ' '}"
-        return wanted in f" {' '.join(_WORD.findall(folded))} "
+        phrase, _ = _patterns(self.words, self.is_open)
+        first = self.words[0]
+        at = folded.find(first)
+        while at >= 0:
+            if (at == 0 or not folded[at - 1].isalnum()) and phrase.match(folded, at):
+                return True
+            at = folded.find(first, at + 1)
+        return False
 
     def may_be_in(self, json: bytes) -> bool:
         """Whether JSON may have the phrase in one of its texts; quick, and wrong on the safe side only."""
-        if not json.isascii():
-            return True
-        lowered = json.lower()
-        return all(word.encode() in lowered for word in self.words)
+        text = spaced(json.decode()).lower()
+        _, raw = _patterns(self.words, self.is_open)
+        return all(word in text for word in self.words) and raw.search(text) is not None
+
+
+@lru_cache(64)
+def _patterns(phrase: tuple[str, ...], is_open: bool) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Return what finds a phrase from its first word on, in a text and in JSON, where escapes may be between the words."""
+    escaped = [re.escape(word) for word in phrase]
+    end = "" if is_open else r"(?![^\W_])"
+    in_json = r"(?:\\u[0-9a-f]{4}|\\[^u]|(?!\\)[\W_])+"
+    return re.compile(r"[\W_]+".join(escaped) + end), re.compile(in_json.join(escaped) + end)
 
 
 def texts(value: Any) -> Iterator[str]:

@@ -32,10 +32,10 @@ def fill(client, seed, count):
 WAYS = {
     "in memory": {},
     "in a file": {"file": True},
-    "few at once": {"file": True, "few": 2, "few_with_words": 2},
+    "few at once": {"file": True, "few": 2, "few_with_words": 0.1},
     "words indexed": {"file": True, "index": 1.0},
     "words half indexed": {"file": True, "index": 0.5, "few": 3},
-    "words looked up one by one": {"file": True, "index": 1.0, "few_with_words": 0},
+    "words looked up one by one": {"file": True, "index": 1.0, "few_with_words": 0.0},
 }
 
 

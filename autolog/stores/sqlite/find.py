@@ -48,7 +48,8 @@ _LABELLED_OF_SPANS = ("type", "name", "model")
 _MOST_ARMS = 16
 _FEW = 1_000
 """Traces that are looked at one by one rather than along an index."""
-_FEW_WITH_WORDS = 16_000
+_FEW_WITH_WORDS = 40.0
+"""Rows with words that are listed at the cost of looking at one payload, which decides whether to list or to look."""
 _LOOKED_AT_ONCE = 64
 
 
@@ -79,7 +80,9 @@ class Listed:
     """The row numbers of all traces that may be meant, in no order."""
 
     sql: Sql
-    most: int = _FEW
+    counted: Sql
+    """What is as many, and faster to count."""
+    most: int
 
 
 Source = Walk | Listed
@@ -174,19 +177,25 @@ class _Search:
         return found, nearest
 
     def _count(self, listed: Listed) -> int:
-        sql = f"SELECT count(*) FROM (SELECT 1 FROM ({listed.sql.text}) LIMIT {listed.most})"
-        return int(self._connection.execute(sql, listed.sql.values).fetchone()[0])
+        sql = f"SELECT count(*) FROM (SELECT 1 FROM ({listed.counted.text}) LIMIT {listed.most})"
+        return int(self._connection.execute(sql, listed.counted.values).fetchone()[0])
 
     def _lists(self) -> list[Listed]:
-        found = [Listed(listed) for part in self._parts if (listed := _listed(part))]
+        found = [Listed(listed, listed, _FEW) for part in self._parts if (listed := _listed(part))]
         words = [match for part in self._parts if (match := texts.expression(part))]
         if words and texts.is_usable(self._connection):
             last = texts.indexed(self._connection)
-            sql = (
-                "SELECT p.rid FROM words CROSS JOIN payloads p ON p.id = words.rowid WHERE words MATCH ? "
-                "UNION ALL SELECT rid FROM payloads WHERE id > ?"
-            )
-            found += [Listed(Sql(sql, [match, last]), _FEW_WITH_WORDS) for match in words]
+            traces = self._connection.execute("SELECT max(rid) FROM traces").fetchone()[0] or 0
+            # Of many, the newest are found sooner by looking at traces one by one.
+            most = int((_FEW_WITH_WORDS * self._most * traces) ** 0.5)
+            for match in words:
+                with_word = (
+                    "FROM words CROSS JOIN payloads p INDEXED BY payloads_ids ON p.id = words.rowid WHERE words MATCH ?"
+                )
+                not_indexed = "FROM payloads WHERE id > ?"
+                sql = Sql(f"SELECT p.rid {with_word} UNION ALL SELECT rid {not_indexed}", [match, last])
+                counted = f"SELECT 1 FROM words WHERE words MATCH ? UNION ALL SELECT 1 {not_indexed}"
+                found.append(Listed(sql, Sql(counted, [match, last]), most))
         return found
 
     # --- statements ------------------------------------------------------------------------------
@@ -215,13 +224,16 @@ class _Search:
     def _sorted(self, source: Source | None) -> Sql:
         """Return what sorts all candidates."""
         listed = self._listed(source)
-        tables = (
-            "traces t"
-            if listed is None
-            else f"(SELECT DISTINCT rid FROM ({listed.text})) k CROSS JOIN traces t ON t.rid = k.rid"
-        )
-        values = [] if listed is None else listed.values
+        tables, values = "traces t", []
+        if listed is not None:
+            index = "INDEXED BY traces_rids" if self._needs_only_starts() else ""
+            tables = f"(SELECT DISTINCT rid FROM ({listed.text})) k CROSS JOIN traces t {index} ON t.rid = k.rid"
+            values = listed.values
         return self._select(tables, values, [self._cheap, self._following(range(len(self._order)))], self._order)
+
+    def _needs_only_starts(self) -> bool:
+        cheap = [part for part in self._parts if not is_expensive(part)]
+        return len(self._order) == 1 and all(isinstance(part, Comparison) and part.field == START for part in cheap)
 
     def _listed(self, source: Source | None) -> Sql | None:
         if not isinstance(source, Walk):

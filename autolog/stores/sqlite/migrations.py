@@ -134,6 +134,10 @@ INSERT OR IGNORE INTO labels
   SELECT label('span.type', s.type), t.start_ns, t.rid FROM spans s CROSS JOIN traces t ON t.rid = s.rid;
 DROP TABLE old_labels;
 
+-- From a word to the newest traces that have it, without reading the payloads and the traces themselves.
+CREATE INDEX payloads_ids ON payloads(id, rid);
+CREATE INDEX traces_rids ON traces(rid, start_ns);
+
 -- The last row of payloads whose words are in the index of words, which is made when it is first filled.
 CREATE TABLE indexed(last INTEGER NOT NULL);
 INSERT INTO indexed VALUES (0);
