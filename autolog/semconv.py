@@ -44,6 +44,18 @@ REQUEST_STOP = "gen_ai.request.stop_sequences"
 REQUEST_REASONING_LEVEL = "gen_ai.request.reasoning.level"
 REQUEST_PREVIOUS_RESPONSE = "gen_ai.request.previous_response.id"
 REQUEST_ENCODING_FORMATS = "gen_ai.request.encoding_formats"
+REQUEST_PARAMETERS = {
+    "temperature": REQUEST_TEMPERATURE,
+    "top_p": REQUEST_TOP_P,
+    "max_tokens": REQUEST_MAX_TOKENS,
+    "max_completion_tokens": REQUEST_MAX_TOKENS,
+    "max_output_tokens": REQUEST_MAX_TOKENS,
+    "seed": REQUEST_SEED,
+    "frequency_penalty": REQUEST_FREQUENCY_PENALTY,
+    "presence_penalty": REQUEST_PRESENCE_PENALTY,
+    "reasoning_effort": REQUEST_REASONING_LEVEL,
+}
+"""What the APIs of models call the parameters of a request, and the attribute of each."""
 
 RESPONSE_ID = "gen_ai.response.id"
 RESPONSE_MODEL = "gen_ai.response.model"

@@ -13,17 +13,6 @@ from autolog.redact import redact_keys, without_credentials
 
 Fields = Mapping[str, Any]
 
-_PARAMETERS: Mapping[str, str] = {
-    "temperature": semconv.REQUEST_TEMPERATURE,
-    "top_p": semconv.REQUEST_TOP_P,
-    "max_tokens": semconv.REQUEST_MAX_TOKENS,
-    "max_completion_tokens": semconv.REQUEST_MAX_TOKENS,
-    "max_output_tokens": semconv.REQUEST_MAX_TOKENS,
-    "seed": semconv.REQUEST_SEED,
-    "frequency_penalty": semconv.REQUEST_FREQUENCY_PENALTY,
-    "presence_penalty": semconv.REQUEST_PRESENCE_PENALTY,
-    "reasoning_effort": semconv.REQUEST_REASONING_LEVEL,
-}
 # Of LangSmith's description of a model, which LangChain gives with every run of one.
 _DESCRIBED: Mapping[str, str] = {
     "ls_provider": semconv.PROVIDER,
@@ -53,7 +42,7 @@ class Request:
         span.set_attribute(semconv.OPERATION, self.operation)
         model = next((name for key in _MODEL_NAMES if isinstance(name := parameters.get(key), str)), None)
         span.set_attribute(semconv.REQUEST_MODEL, model)
-        for source, names in ((self.metadata, _DESCRIBED), (parameters, _PARAMETERS)):
+        for source, names in ((self.metadata, _DESCRIBED), (parameters, semconv.REQUEST_PARAMETERS)):
             for key, attribute in names.items():
                 if isinstance(source.get(key), (str, int, float)):
                     span.set_attribute(attribute, source[key])

@@ -16,17 +16,6 @@ from autolog_llama_index.pictures import field, message, prompt_template
 from autolog_llama_index.step import Step
 from autolog_llama_index.usage import usage_in
 
-_PARAMETERS: Mapping[str, str] = {
-    "temperature": semconv.REQUEST_TEMPERATURE,
-    "top_p": semconv.REQUEST_TOP_P,
-    "max_tokens": semconv.REQUEST_MAX_TOKENS,
-    "max_completion_tokens": semconv.REQUEST_MAX_TOKENS,
-    "max_output_tokens": semconv.REQUEST_MAX_TOKENS,
-    "seed": semconv.REQUEST_SEED,
-    "frequency_penalty": semconv.REQUEST_FREQUENCY_PENALTY,
-    "presence_penalty": semconv.REQUEST_PRESENCE_PENALTY,
-    "reasoning_effort": semconv.REQUEST_REASONING_LEVEL,
-}
 _MODEL_NAMES = ("model", "model_name", "model_id")
 
 # By the package of the integration, where its name is not the provider's.
@@ -117,7 +106,7 @@ def _begin(step: Step, operation: str, asked: dict[str, Any], more: Mapping[str,
     span, model = step.span, step.instance
     step.asked = Asked()
     fields = model.__dict__
-    parameters = {name: fields[name] for name in _PARAMETERS if name in fields}
+    parameters = {name: fields[name] for name in semconv.REQUEST_PARAMETERS if name in fields}
     own = fields.get("additional_kwargs")
     if own:
         parameters.update(own)
@@ -145,7 +134,7 @@ def _describe(
     span.set_attribute(semconv.PROVIDER, provider_of(model.__class__))
     span.set_attribute(semconv.REQUEST_MODEL, _model_name(model, more))
     parameters = {**parameters, **more}
-    for name, attribute in _PARAMETERS.items():
+    for name, attribute in semconv.REQUEST_PARAMETERS.items():
         if isinstance(parameters.get(name), (str, int, float)):
             span.set_attribute(attribute, parameters[name])
     if is_streamed:
@@ -153,7 +142,9 @@ def _describe(
     stop = parameters.get("stop")
     if stop:
         span.set_attribute(semconv.REQUEST_STOP, [stop] if isinstance(stop, str) else stop)
-    others = {name: value for name, value in more.items() if value is not None and name not in _PARAMETERS}
+    others = {
+        name: value for name, value in more.items() if value is not None and name not in semconv.REQUEST_PARAMETERS
+    }
     if others:
         span._inputs = {**span._inputs, **without_credentials(capture.snapshot(others))}
 

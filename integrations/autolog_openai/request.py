@@ -18,15 +18,7 @@ Body = dict[str, Any]
 
 _PARAMETERS: Mapping[str, str] = {
     "model": semconv.REQUEST_MODEL,
-    "temperature": semconv.REQUEST_TEMPERATURE,
-    "top_p": semconv.REQUEST_TOP_P,
-    "max_tokens": semconv.REQUEST_MAX_TOKENS,
-    "max_completion_tokens": semconv.REQUEST_MAX_TOKENS,
-    "max_output_tokens": semconv.REQUEST_MAX_TOKENS,
-    "seed": semconv.REQUEST_SEED,
-    "frequency_penalty": semconv.REQUEST_FREQUENCY_PENALTY,
-    "presence_penalty": semconv.REQUEST_PRESENCE_PENALTY,
-    "reasoning_effort": semconv.REQUEST_REASONING_LEVEL,
+    **semconv.REQUEST_PARAMETERS,
     "previous_response_id": semconv.REQUEST_PREVIOUS_RESPONSE,
     "dimensions": semconv.EMBEDDING_DIMENSION,
     "max_num_results": semconv.RETRIEVAL_TOP_K,
