@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from autolog.capture import Limits
 from autolog.counters import Stats
 from autolog.delivery import Delivery, Sender
-from autolog.errors import InvalidQuery, InvalidSetting, InvalidTrace, NotFound
+from autolog.errors import InvalidQuery, InvalidTrace, NotFound
 from autolog.fork import ForkLock
 from autolog.frame import frame
 from autolog.ids import format_trace_id, now_ns, parse_id
@@ -22,50 +20,24 @@ from autolog.model.graft import end_forgotten, graft, mark_forgotten
 from autolog.model.run import Run
 from autolog.model.span import Span, SpanType
 from autolog.model.trace import Trace, TraceInfo, TraceState
-from autolog.otel.target import Deferred, Target, target, target_of_environment, unavailable
-from autolog.personal import Redactor
+from autolog.otel.target import Deferred, Target, otlp_sender, target, target_of_environment
 from autolog.pipeline import Pipeline
 from autolog.pricing import Pricing
-from autolog.processing import NOTHING, WITHHELD_NAME, Plan, Processor, check_processors
-from autolog.sampling import Sampling
+from autolog.processing import Plan, Processor, check_processors, plan_of
+from autolog.sampling import BY_SETTING, EVERYTHING, Sampling
 from autolog.search.page import PagedList
 from autolog.search.query import Moment, TraceQuery, nanoseconds
 from autolog.settings import Settings, from_environment
 from autolog.stores.base import Store, open_store
-from autolog.texts import Leaf, rewritten
+from autolog.texts import rewritten, strings
 from autolog.tracer import Tracer, remote_span, share
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from autolog.otel.export import OtlpSender
-
 _MOST = 2**31
 
-
-logger = logging.getLogger("autolog")
-
 AS_BEFORE: Any = object()
-_SAMPLING = {
-    "sample_ratio": "ratio",
-    "sample_keep_errors": "keep_errors",
-    "sample_keep_slower": "keep_slower_than",
-    "sample_follow_parent": "follow_parent",
-}
-_BY_LIBRARY = "set it in the environment, or for a library, as in autolog.openai(…)"
-_BY_ENVIRONMENT = "set it in the environment, or give Settings to a Client"
-_FIXED = {
-    "capture_user": _BY_LIBRARY,
-    "capture_embeddings": _BY_LIBRARY,
-    "inject_stream_usage": _BY_LIBRARY,
-    "max_stream": _BY_LIBRARY,
-    "max_string": _BY_ENVIRONMENT,
-    "max_payload": _BY_ENVIRONMENT,
-    "max_media": _BY_ENVIRONMENT,
-    "otlp_endpoint": "use export_otlp()",
-    "otlp_protocol": "use export_otlp()",
-    "otlp_conventions": "use export_otlp()",
-}
 
 
 class Changed:
@@ -82,10 +54,6 @@ class Changed:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._client.configure(**self._before)
-
-
-def _sampling(settings: Settings) -> Sampling:
-    return Sampling(**{field: getattr(settings, name) for name, field in _SAMPLING.items()})
 
 
 class Client:
@@ -105,8 +73,8 @@ class Client:
     ) -> None:
         self.settings = settings or from_environment()
         self._processors = check_processors(span_processors)
-        self._sampling = sampling or _sampling(self.settings)
-        plan = self._plan(self.settings, self._processors, is_typo_fatal=settings is not None)
+        self._sampling = sampling or EVERYTHING.with_settings(self.settings)
+        plan = plan_of(self.settings, self._processors, is_typo_fatal=settings is not None)
         self._store = self._open(store if store is not None else self.settings.store)
         price = Pricing().price if self.settings.cost else None
         self._pipeline = Pipeline(self._write, self.settings, price, self._tidy)
@@ -134,19 +102,16 @@ class Client:
         are recorded; the others are those of `Settings`. Nothing is changed where one of them can't be. Raises
         `InvalidSetting` for that, for an unknown name and a wrong value.
         """
-        new = self.settings.replace(**settings)
-        for name in settings:
-            if name in _FIXED and getattr(new, name) != getattr(self.settings, name):
-                raise InvalidSetting(f"{name} can't be changed while the program runs: {_FIXED[name]}")
+        new = self.settings.replace_in_use(**settings)
         before: dict[str, Any] = {name: getattr(self.settings, name) for name in settings}
         processors, chosen = self._processors, self._sampling
         if span_processors is not AS_BEFORE:
             before["span_processors"], processors = processors, check_processors(span_processors)
-        parts = {_SAMPLING[name]: getattr(new, name) for name in settings if name in _SAMPLING}
-        if sampling is not AS_BEFORE or parts:
-            before["sampling"] = chosen
-            chosen = replace(chosen, **parts) if sampling is AS_BEFORE else sampling or _sampling(new)
-        plan = self._plan(new, processors, is_typo_fatal="redact" in settings or "redact_region" in settings)
+        if sampling is not AS_BEFORE:
+            before["sampling"], chosen = chosen, sampling or EVERYTHING.with_settings(new)
+        elif not BY_SETTING.keys().isdisjoint(settings):
+            before["sampling"], chosen = chosen, chosen.with_settings(new, settings)
+        plan = plan_of(new, processors, is_typo_fatal="redact" in settings or "redact_region" in settings)
         if "store" in settings:
             self.set_store(new.store)
         if "experiment" in settings:
@@ -165,22 +130,11 @@ class Client:
         self.tracer.capture_user = settings.capture_user
         self.tracer.version = settings.version
 
-    @staticmethod
-    def _plan(settings: Settings, processors: tuple[Processor, ...], *, is_typo_fatal: bool) -> Plan:
-        redactor = None
-        try:
-            redactor = Redactor(settings.redact, settings.redact_region) if settings.redact else None
-        except InvalidSetting as error:
-            if is_typo_fatal:
-                raise
-            logger.error("%s Until that is mended nothing but figures is stored of any span.", error)  # noqa: TRY400
-            return Plan(withhold="what AUTOLOG_REDACT asks for can't be done")
-        plan = Plan(None, settings.capture_content, redactor, processors)
-        return NOTHING if plan == NOTHING else plan
-
     def _open(self, address: str | None) -> Store:
-        limits = Limits(self.settings.max_string, self.settings.max_payload, self.settings.max_media)
-        return open_store(address, limits)
+        return open_store(address, self._limits())
+
+    def _limits(self) -> Limits:
+        return Limits(self.settings.max_string, self.settings.max_payload, self.settings.max_media)
 
     def _write(self, spans: Sequence[Span]) -> None:
         self._store.write(spans)  # whichever store is set at the time
@@ -212,7 +166,7 @@ class Client:
         where the extra `otel` is not installed, and `InvalidSetting`.
         """
         chosen = target(endpoint, protocol=protocol, headers=headers, conventions=conventions, collected=collected)
-        sender = self._otlp_sender(chosen)
+        sender = otlp_sender(chosen, self._limits())
         sender.open()
         return self._deliver(chosen, sender)
 
@@ -220,15 +174,7 @@ class Client:
         settings = self.settings
         chosen = target_of_environment(settings.otlp_endpoint, settings.otlp_protocol, settings.otlp_conventions)
         if chosen is not None:
-            self._deliver(chosen, Deferred(chosen.place, lambda: self._otlp_sender(chosen)))
-
-    def _otlp_sender(self, chosen: Target) -> OtlpSender:
-        try:
-            from autolog.otel.export import OtlpSender
-        except ImportError as error:
-            raise unavailable(error) from error
-        settings = self.settings
-        return OtlpSender(chosen, Limits(settings.max_string, settings.max_payload, settings.max_media))
+            self._deliver(chosen, Deferred(chosen.place, lambda: otlp_sender(chosen, self._limits())))
 
     def _deliver(self, chosen: Target, sender: Sender) -> Callable[[], None]:
         settings = self.settings
@@ -543,7 +489,7 @@ class Client:
 
     def set_trace_tag(self, trace_id: str, key: str, value: str) -> None:
         """Set a tag of a trace, running or stored; raise `NotFound` where there is no such trace."""
-        leaf = self._leaf()
+        leaf = self._pipeline.processing.plan.leaf
         changes = {str(key): str(value)}
         self._change_tags(trace_id, changes if leaf is None else rewritten(changes, leaf))
 
@@ -597,19 +543,9 @@ class Client:
         if not self._store.delete_assessment(trace_id, assessment_id):
             raise _no_assessment(trace_id, assessment_id)
 
-    def _leaf(self) -> Leaf | None:
-        """Return what to do with texts that do not come by a span, or `None` for nothing."""
-        plan = self._pipeline.processing.plan
-        if plan.withhold is not None:
-            return lambda value, _name: WITHHELD_NAME if isinstance(value, str) else value
-        return None if plan.redactor is None else plan.redactor.leaf
-
     def _redacted(self, assessment: Assessment) -> Assessment:
-        leaf = self._leaf()
-        if leaf is None:
-            return assessment
-        texts = {name: getattr(assessment, name) for name in ("name", "value", "rationale", "error", "metadata")}
-        return assessment.replace(**{name: rewritten(value, leaf, name) for name, value in texts.items()})
+        leaf = self._pipeline.processing.plan.leaf
+        return assessment if leaf is None else assessment.rewritten(leaf)
 
     def _put(self, trace_id: str, *assessments: Assessment) -> None:
         self._pipeline.flush()
@@ -652,11 +588,6 @@ class Client:
 
 def _no_assessment(trace_id: str, assessment_id: str) -> NotFound:
     return NotFound(f"trace {trace_id!r} has no assessment {assessment_id!r}; its `assessments` lists what there is")
-
-
-def strings(mapping: Mapping[str, str] | None) -> dict[str, str]:
-    """Return tags or metadata as they are kept: names and values as text."""
-    return {str(key): str(value) for key, value in (mapping or {}).items()}
 
 
 def _ids(trace_id: str | None, span_id: str | None) -> tuple[int, int]:

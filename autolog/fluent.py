@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from autolog.client import AS_BEFORE, Changed, default_client, strings
+from autolog.client import AS_BEFORE, Changed, default_client
 from autolog.context import detach
 from autolog.context import suppress as _suppress
 from autolog.counters import Stats
@@ -19,6 +19,7 @@ from autolog.processing import Processor
 from autolog.sampling import Sampling
 from autolog.search.page import PagedList
 from autolog.search.query import Moment
+from autolog.texts import strings
 from autolog.tracer import current_span, with_ambient
 
 if TYPE_CHECKING:

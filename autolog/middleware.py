@@ -16,6 +16,7 @@ from autolog.guard import attempt, guarded
 from autolog.model.span import Span, SpanType, Status, StatusCode
 from autolog.model.unrecorded import NO_SPAN
 from autolog.propagation import received
+from autolog.texts import strings
 from autolog.tracer import with_ambient
 
 logger = logging.getLogger("autolog")
@@ -82,7 +83,7 @@ _FAILED: Any = object()
 _READ: Mapping[str, Callable[[Any], Any]] = {
     "session": str,
     "user": str,
-    "tags": lambda said: {str(name): str(value) for name, value in said.items()},
+    "tags": strings,
 }
 
 

@@ -15,6 +15,8 @@ from autolog.guard import guarded
 from autolog.model.span import Link, Span, SpanEvent, Status
 from autolog.model.trace import PREVIEWS
 from autolog.personal import Redactor
+from autolog.settings import Settings
+from autolog.texts import Leaf
 
 logger = logging.getLogger("autolog")
 
@@ -34,8 +36,32 @@ class Plan:
     redactor: Redactor | None = None
     processors: tuple[Processor, ...] = ()
 
+    @property
+    def leaf(self) -> Leaf | None:
+        """What to do with texts that do not come by a span, or `None` for nothing."""
+        if self.withhold is not None:
+            return lambda value, _name: WITHHELD_NAME if isinstance(value, str) else value
+        return None if self.redactor is None else self.redactor.leaf
+
 
 NOTHING = Plan()
+
+
+def plan_of(settings: Settings, processors: tuple[Processor, ...], *, is_typo_fatal: bool) -> Plan:
+    """Return what settings and processors ask for; `NOTHING` itself where that is nothing.
+
+    Raises `InvalidSetting` for what can't be found and redacted, or, where that is not to be fatal, withholds it all.
+    """
+    redactor = None
+    try:
+        redactor = Redactor(settings.redact, settings.redact_region) if settings.redact else None
+    except InvalidSetting as error:
+        if is_typo_fatal:
+            raise
+        logger.error("%s Until that is mended nothing but figures is stored of any span.", error)  # noqa: TRY400
+        return Plan(withhold="what AUTOLOG_REDACT asks for can't be done")
+    plan = Plan(None, settings.capture_content, redactor, processors)
+    return NOTHING if plan == NOTHING else plan
 
 
 class Processing:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.context import Context
 
-from autolog.client import default_client, strings
+from autolog.client import default_client
 from autolog.context import detach
 from autolog.errors import InvalidSetting, StoreError
 from autolog.ids import format_trace_id, new_trace_id, now_ns
 from autolog.model.run import Run, RunStatus
+from autolog.texts import strings
 from autolog.tracer import ambient, with_ambient
 
 if TYPE_CHECKING:

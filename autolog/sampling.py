@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from opentelemetry.trace import SpanContext
@@ -13,6 +13,7 @@ from autolog.context import suppress
 from autolog.errors import InvalidSetting
 from autolog.ids import now_ns
 from autolog.model.span import Span
+from autolog.settings import Settings
 
 if TYPE_CHECKING:
     from autolog.model.trace import TraceContext
@@ -30,6 +31,15 @@ _LOW = (1 << _BITS) - 1
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+BY_SETTING: Mapping[str, str] = {
+    "sample_ratio": "ratio",
+    "sample_keep_errors": "keep_errors",
+    "sample_keep_slower": "keep_slower_than",
+    "sample_follow_parent": "follow_parent",
+}
+"""The fields that settings say, by the settings' names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,10 @@ class Sampling:
             raise InvalidSetting(f"hold must be seconds, not {self.hold!r}")
         if self.rule is not None and not callable(self.rule):
             raise InvalidSetting(f"the rule of sampling must be a function of a span, not {self.rule!r}")
+
+    def with_settings(self, settings: Settings, names: Iterable[str] = tuple(BY_SETTING)) -> Sampling:
+        """Return it with what the settings of these names say."""
+        return replace(self, **{BY_SETTING[name]: getattr(settings, name) for name in names if name in BY_SETTING})
 
     @property
     def is_everything(self) -> bool:

@@ -89,6 +89,30 @@ class Settings:
             _check(name, value)
         return replace(self, **changes)
 
+    def replace_in_use(self, **changes: Any) -> Settings:
+        """Do as `replace`, and raise `InvalidSetting` too for what can't be changed while the program runs."""
+        new = self.replace(**changes)
+        for name in changes:
+            if name in _FIXED and getattr(new, name) != getattr(self, name):
+                raise InvalidSetting(f"{name} can't be changed while the program runs: {_FIXED[name]}")
+        return new
+
+
+_BY_LIBRARY = "set it in the environment, or for a library, as in autolog.openai(…)"
+_BY_ENVIRONMENT = "set it in the environment, or give Settings to a Client"
+_FIXED: Mapping[str, str] = {
+    "capture_user": _BY_LIBRARY,
+    "capture_embeddings": _BY_LIBRARY,
+    "inject_stream_usage": _BY_LIBRARY,
+    "max_stream": _BY_LIBRARY,
+    "max_string": _BY_ENVIRONMENT,
+    "max_payload": _BY_ENVIRONMENT,
+    "max_media": _BY_ENVIRONMENT,
+    "otlp_endpoint": "use export_otlp()",
+    "otlp_protocol": "use export_otlp()",
+    "otlp_conventions": "use export_otlp()",
+}
+
 
 _DEFAULTS = Settings()
 _TEXTS = frozenset({"store", "version", "otlp_endpoint", "otlp_protocol", "redact_region"})

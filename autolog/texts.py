@@ -1,8 +1,8 @@
-"""Rewrite every text in a value, and leave the value itself as it is."""
+"""Rewrite every text in a value, and leave the value itself as it is; make texts of what is a label."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 Leaf = Callable[[Any, str], Any]
@@ -47,3 +47,8 @@ def _free(key: Any, items: dict[Any, Any]) -> Any:
         number += 1
         free = f"{key} {number}"
     return free
+
+
+def strings(labels: Mapping[str, str] | None) -> dict[str, str]:
+    """Return tags or metadata as they are kept: names and values as text."""
+    return {str(name): str(value) for name, value in (labels or {}).items()}

@@ -12,6 +12,7 @@ from autolog.errors import InvalidAssessment
 from autolog.guard import attempt
 from autolog.ids import new_trace_id, now_ns
 from autolog.redact import redact_keys
+from autolog.texts import Leaf, rewritten, strings
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -79,7 +80,7 @@ class Assessment:
             error = self.error
             object.__setattr__(self, "error", f"{type(error).__name__}: {redact_keys(attempt(str, error, default=''))}")
         object.__setattr__(self, "value", capture.plain(capture.snapshot(self.value)))
-        object.__setattr__(self, "metadata", {str(k): str(v) for k, v in (self.metadata or {}).items()})
+        object.__setattr__(self, "metadata", strings(self.metadata))
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON has it; `from_dict` gives an equal one back."""
@@ -109,6 +110,11 @@ class Assessment:
     def replace(self, **changes: Any) -> Self:
         """Return it with `changes`."""
         return replace(self, **changes)
+
+    def rewritten(self, leaf: Leaf) -> Self:
+        """Return it with every text that somebody gave replaced, as `texts.rewritten` does."""
+        names = ("name", "value", "rationale", "error", "metadata")
+        return self.replace(**{name: rewritten(getattr(self, name), leaf, name) for name in names})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

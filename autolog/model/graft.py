@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 from autolog import semconv
@@ -24,8 +23,9 @@ def graft(trace: Trace, target: Span | None) -> list[Span]:
     context = _context(trace) if target is None else target.trace_context
     copies: dict[int, Span] = {}
     for span in trace.spans:
-        copies[span._span_id] = one = copy.copy(span)
-        one._attributes, one._context = dict(span.attributes), context
+        span.resolve()
+        copies[span._span_id] = one = span.copy()
+        one._context = context
         if target is not None:
             one._trace_id, one._span_id = target._trace_id, new_span_id()
     for span in trace.spans:

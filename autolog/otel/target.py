@@ -7,11 +7,16 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from autolog.capture import Limits
 from autolog.delivery import Sender, Sent
 from autolog.errors import InvalidSetting, Unavailable
 from autolog.model.span import Span
 from autolog.redact import redact_keys
+
+if TYPE_CHECKING:
+    from autolog.otel.export import OtlpSender
 
 logger = logging.getLogger("autolog")
 
@@ -91,9 +96,13 @@ def is_installed() -> bool:
     )
 
 
-def unavailable(error: ImportError) -> Unavailable:
-    """Return the error that says what to install."""
-    return Unavailable(f"{_MISSING} ({error})")
+def otlp_sender(target: Target, limits: Limits) -> OtlpSender:
+    """Return what sends there; raise `Unavailable` where OpenTelemetry's exporters are not installed."""
+    try:
+        from autolog.otel.export import OtlpSender
+    except ImportError as error:
+        raise Unavailable(f"{_MISSING} ({error})") from error
+    return OtlpSender(target, limits)
 
 
 class Deferred:
