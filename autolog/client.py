@@ -20,7 +20,8 @@ from autolog.model.graft import end_forgotten, graft, mark_forgotten
 from autolog.model.run import Run
 from autolog.model.span import Span, SpanType
 from autolog.model.trace import Trace, TraceInfo, TraceState
-from autolog.otel.target import Deferred, Target, otlp_sender, target, target_of_environment
+from autolog.otel.deferred import Deferred, otlp_sender
+from autolog.otel.target import Target, target, target_of_environment
 from autolog.pipeline import Pipeline
 from autolog.pricing import Pricing
 from autolog.processing import Plan, Processor, check_processors, plan_of

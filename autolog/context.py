@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from typing import Any, cast
+from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry.context.context import Context
-from opentelemetry.trace import INVALID_SPAN
 from opentelemetry.trace import Span as OtelSpan
 from opentelemetry.trace.propagation import _SPAN_KEY
 
@@ -67,11 +66,6 @@ def come_back(token: Token[Context]) -> Context:
     inside = _get_current()
     detach(token)
     return inside
-
-
-def current_otel_span() -> OtelSpan:
-    """Return the current span, ours or any other OpenTelemetry library's."""
-    return cast("OtelSpan", _get_current().get(_SPAN_KEY) or INVALID_SPAN)
 
 
 Source = Callable[[], Any]
@@ -156,11 +150,6 @@ def deeper(found: Any, candidate: Any) -> Any:
             return found
         span = getattr(span, "_parent", None)
     return candidate
-
-
-def is_suppressed() -> bool:
-    """Whether nothing is to be recorded here."""
-    return bool(_get_current().get(_SUPPRESS_KEY))
 
 
 @contextmanager

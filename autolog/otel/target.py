@@ -5,18 +5,11 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from autolog.capture import Limits
-from autolog.delivery import Sender, Sent
-from autolog.errors import InvalidSetting, Unavailable
-from autolog.model.span import Span
+from autolog.errors import InvalidSetting
 from autolog.redact import redact_keys
-
-if TYPE_CHECKING:
-    from autolog.otel.export import OtlpSender
 
 logger = logging.getLogger("autolog")
 
@@ -26,7 +19,7 @@ _DEFAULTS = {HTTP: "http://localhost:4318", GRPC: "http://localhost:4317"}
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _OFF = frozenset({"none", "off", "false"})
-_MISSING = "sending spans needs OpenTelemetry's exporters: pip install 'autolog-tracing[otel]'"
+MISSING = "sending spans needs OpenTelemetry's exporters: pip install 'autolog-tracing[otel]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +73,7 @@ def target_of_environment(endpoint: str | None, protocol: str | None, convention
         if _first(_ENDPOINTS) is None or (exporters and "otlp" not in exporters.split(",")):
             return None
         if not is_installed():
-            logger.info("OTEL_EXPORTER_OTLP_ENDPOINT is set; %s", _MISSING)
+            logger.info("OTEL_EXPORTER_OTLP_ENDPOINT is set; %s", MISSING)
             return None
     try:
         return target(endpoint, protocol=protocol, conventions=conventions)
@@ -94,47 +87,3 @@ def is_installed() -> bool:
     return importlib.util.find_spec("opentelemetry.sdk") is not None and bool(
         importlib.util.find_spec("opentelemetry.exporter") and importlib.util.find_spec("opentelemetry.proto")
     )
-
-
-def otlp_sender(target: Target, limits: Limits) -> OtlpSender:
-    """Return what sends there; raise `Unavailable` where OpenTelemetry's exporters are not installed."""
-    try:
-        from autolog.otel.export import OtlpSender
-    except ImportError as error:
-        raise Unavailable(f"{_MISSING} ({error})") from error
-    return OtlpSender(target, limits)
-
-
-class Deferred:
-    """A sender that is made when the first spans come, on the thread that sends: the SDK is slow to import."""
-
-    def __init__(self, place: str, make: Callable[[], Sender]) -> None:
-        self.place = place
-        self._make = make
-        self._sender: Sender | None = None
-        self._error: str | None = None
-
-    def open(self) -> None:
-        """Make it, as far as that can be."""
-        if self._sender is None:
-            try:
-                self._sender = self._make()
-            except (Unavailable, InvalidSetting) as error:
-                self._error = f"{error}."
-            else:
-                self._sender.open()
-
-    def send(self, spans: Sequence[Span]) -> Sent:
-        """Send with what is made for it."""
-        self.open()
-        return Sent(self._error, is_final=True) if self._sender is None else self._sender.send(spans)
-
-    def break_off(self) -> None:
-        """Wait for nothing more."""
-        if self._sender is not None:
-            self._sender.break_off()
-
-    def begin_anew(self) -> None:
-        """Let go of connections."""
-        if self._sender is not None:
-            self._sender.begin_anew()
