@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -318,3 +321,59 @@ def test_a_store_of_the_first_version_is_searched(path):
         ):
             assert names(client, text) == ["old"], text
         assert [trace.name for trace in traces(client)] == ["old"]
+
+
+# --- several at once -----------------------------------------------------------------------------------------
+
+
+def test_threads_search_while_others_write(path):
+    failed = []
+    stop = threading.Event()
+    with fresh_client(path, flush_interval=0.01) as client:
+
+        def search():
+            while not stop.is_set():
+                try:
+                    found = names(client, "name = 'x' AND inputs CONTAINS 'needle' OR tags.a = 'b'", max_results=20)
+                    assert set(found) <= {"x"}
+                except Exception as error:
+                    failed.append(error)
+                    return
+
+        threads = [threading.Thread(target=search) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for number in range(200):
+            record(client, f"needle {number}")
+        client.flush()
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert failed == []
+        assert len(names(client, "inputs CONTAINS 'needle'", max_results=1_000)) == 200
+
+
+FORKING = """
+import os, sys, autolog as al
+client = al.Client(sys.argv[1])
+def names(): return [i.name for i in client.search_traces("inputs CONTAINS 'needle'", include_spans=False, return_type="list")]
+client.tracer.start_span("parent", inputs="needle").end()
+assert names() == ["parent"]
+child = os.fork()
+if child == 0:
+    client.tracer.start_span("child", inputs="needle").end()
+    found = names()
+    client.close()
+    os._exit(0 if found == ["child", "parent"] else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert names() == ["child", "parent"]
+client.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_parent_and_child_of_a_fork_search_both(path):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKING, path], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
