@@ -143,11 +143,6 @@ class Client:
     def _tidy(self) -> bool:
         return self._store.tidy()
 
-    def set_duplicates(self, duplicates: Literal["nest", "merge", "drop"]) -> None:
-        """Decide what becomes of an SDK's span of a model call that a framework has a span of; see the setting."""
-        self.settings = self.settings.replace(duplicates=duplicates)
-        self.tracer.duplicates = duplicates
-
     # --- elsewhere -------------------------------------------------------------------------------
 
     def export_otlp(

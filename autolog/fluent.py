@@ -93,7 +93,7 @@ class Autolog:
         if experiment is not None:
             set_experiment(experiment)
         if duplicates is not None:
-            default_client().set_duplicates(duplicates)
+            default_client().configure(duplicates=duplicates)
         _turn_on(chosen, {}, asked=bool(names))
 
     def __getattr__(self, name: str) -> Handle:

@@ -33,14 +33,6 @@ from tests.trees import forest, the
 
 
 @pytest.fixture
-def provider(client):
-    provider = TracerProvider(shutdown_on_exit=False)
-    stop = al.collect_otel(provider)
-    yield provider
-    stop()
-
-
-@pytest.fixture
 def tracer(provider):
     return provider.get_tracer("some.instrumentation", "1.2")
 
@@ -444,7 +436,7 @@ def test_a_span_whose_kind_is_told_at_its_end_is_marked_then(client, tracer):
 
 
 def test_what_is_below_a_span_that_is_merged_comes_below_what_it_is_merged_into(client, tracer):
-    client.set_duplicates("merge")
+    client.configure(duplicates="merge")
     call = client.tracer.start_step("ChatModel", SpanType.CHAT_MODEL)
     call.is_framework_call = True
     with call, client.tracer.start_sdk_call("chat m", SpanType.CHAT_MODEL):

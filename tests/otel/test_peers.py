@@ -26,14 +26,6 @@ TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"ty
 
 
 @pytest.fixture
-def provider(client):
-    provider = TracerProvider(shutdown_on_exit=False)
-    stop = al.collect_otel(provider)
-    yield provider
-    stop()
-
-
-@pytest.fixture
 def server():
     pytest.importorskip("openai")
     from tests.fakes.openai_server import FakeOpenAI
