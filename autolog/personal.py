@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autolog.errors import InvalidSetting
-from autolog.redact import redact_keys
+from autolog.redact import is_secret_field, redact_keys
 from autolog.texts import rewritten
 
 Replace = Callable[[str], str]
@@ -51,7 +51,7 @@ class Redactor:
     def leaf(self, value: Any, name: str) -> Any:
         """Return what to put in place of a text or an integer that has this name; see `texts.rewritten`."""
         if isinstance(value, str):
-            if name and value and "key" in self.kinds and _SECRET_NAME.search(name):
+            if name and value and "key" in self.kinds and is_secret_field(name):
                 return _MARKS["key"]
             replaced = self.text(value)
             return value if replaced == value else replaced
@@ -115,12 +115,6 @@ _ASSIGNED = re.compile(
     re.IGNORECASE,
 )
 _ASSIGNED_SIGNS = ("key", "secret", "passw", "token")
-# Narrower than redact.is_secret_name: answers have a "token" for each word, and requests a "key" for anything.
-_SECRET_NAME = re.compile(
-    r"(?:api[_-]?key|authorization|passwd|password|secret|private[_-]?key|secret[_-]?access[_-]?key"
-    r"|(?:access|auth|refresh|session|id)[_-]?token|connection[_-]?string)\Z",
-    re.IGNORECASE,
-)
 
 
 def _without_keys(text: str) -> str:

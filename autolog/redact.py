@@ -19,7 +19,11 @@ _KEYS = re.compile(
 # Each of those has one of these in it, which is found much faster in a long text.
 _SIGNS = ("sk-", "gsk", "xai", "pplx", "hf", "ghp", "gho", "glpat", "AKIA", "AIza", "Bearer ", "eyJ", "://")
 _SECRET_NAMES = re.compile(r"(?i)(api[-_]?key|authorization|token|secret|password|passwd|signature|\bsig\b|\bkey\b)")
-
+# Narrower: answers have a "token" for each word, requests a "key" for anything, and spans count tokens.
+_SECRET_FIELDS = re.compile(
+    r"(?i)(?:api[_-]?key|authorization|cookie|credential|passw(?:or)?d|secret|private[_-]?key|secret[_-]?access[_-]?key"
+    r"|(?:access|auth|bearer|refresh|session|id)[_-]?token|connection[_-]?string)\Z"
+)
 
 # Secrets of the program's clients, whatever they look like; noted when one of their calls fails, the latest last.
 _known: dict[str, None] = {}
@@ -47,6 +51,11 @@ def redact_keys(text: str, mark: str = REDACTED) -> str:
 def is_secret_name(name: str) -> bool:
     """Whether a header or parameter of this name is likely to hold a secret."""
     return bool(_SECRET_NAMES.search(name))
+
+
+def is_secret_field(name: str) -> bool:
+    """Whether a field of this name, of data that may be anything, is likely to hold a secret."""
+    return bool(_SECRET_FIELDS.search(name))
 
 
 _CREDENTIALS = frozenset(

@@ -20,7 +20,7 @@ from autolog.otel.dialects import (
     vercel,
 )
 from autolog.otel.given import Found, Given
-from autolog.redact import REDACTED, is_secret_name, redact_keys, without_credentials
+from autolog.redact import REDACTED, is_secret_field, is_secret_name, redact_keys, without_credentials
 
 Dialect = Callable[[Given, Found], None]
 
@@ -148,16 +148,13 @@ def _describe_trace(span: Span, found: Found) -> None:
         context.metadata = {**found.metadata, **(context.metadata or {})}
 
 
-_SECRET = re.compile(
-    r"(?i)(api[-_]?key|authorization|cookie|credential|passw(or)?d|secret|(access|auth|bearer|refresh|session)[-_]?token)$"
-)
 _HEADERS = ("http.request.header.", "http.response.header.")
 _PARAMETER = re.compile(r"(?<=[?&])([^=&#]+)=([^&#]*)")
 
 
 def _safe(name: str, value: Any) -> Any:
     """Return an attribute without keys and passwords; headers and the parameters of a URL are among them."""
-    if _SECRET.search(name) and not isinstance(value, (bool, int, float)):
+    if is_secret_field(name) and not isinstance(value, (bool, int, float)):
         return [REDACTED] if name.startswith(_HEADERS) else REDACTED
     if isinstance(value, tuple):
         return list(value)
