@@ -27,7 +27,6 @@ from autolog.pricing import Pricing
 from autolog.processing import Plan, Processor, check_processors, plan_of
 from autolog.sampling import BY_SETTING, EVERYTHING, Sampling
 from autolog.search.page import PagedList
-from autolog.search.query import Moment, TraceQuery, nanoseconds
 from autolog.settings import Settings, from_environment
 from autolog.stores.base import Store, open_store
 from autolog.texts import rewritten, strings
@@ -35,6 +34,8 @@ from autolog.tracer import Tracer, remote_span, share
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from autolog.search.query import Moment
 
 _MOST = 2**31
 
@@ -349,6 +350,8 @@ class Client:
         return sorted(closed)
 
     def _unended(self, before_ns: int) -> list[str]:
+        from autolog.search.query import TraceQuery
+
         query = TraceQuery.build(status=TraceState.IN_PROGRESS, until=before_ns, max_results=_MOST)
         return [info.trace_id for info in self._store.search(query)]
 
@@ -425,6 +428,9 @@ class Client:
         """
         if return_type not in (None, "pandas", "list"):
             raise InvalidQuery(f"return_type must be 'pandas' or 'list', not {return_type!r}")
+        # Imported here: most programs never search, and it takes a tenth of all the importing.
+        from autolog.search.query import TraceQuery
+
         query = TraceQuery.build(
             filter_string, order_by=order_by, page_token=page_token, max_results=max_results, status=status, name=name,
             since=since, until=until, tags=tags, experiment=experiment, run=run, session=session, user=user, model=model,
@@ -461,6 +467,8 @@ class Client:
         for trace_id in ids or ():
             if not _is_trace_id(trace_id):
                 raise InvalidQuery(f"{trace_id!r} is not a trace id of 32 hex digits")
+        from autolog.search.query import nanoseconds
+
         before_ns = None if before is None else nanoseconds("before", before)
         most = _MOST if max_traces is None else max_traces
         self._pipeline.flush()
@@ -473,6 +481,8 @@ class Client:
     ) -> list[str]:
         if not filter_string.strip():
             raise InvalidQuery("an empty filter would delete everything; leave it out, or say what to delete")
+        from autolog.search.query import TraceQuery
+
         most = most if ids is None else _MOST
         query = TraceQuery.build(
             filter_string, order_by="timestamp", until=before_ns, experiment=experiment, max_results=most

@@ -17,8 +17,6 @@ from autolog.model.trace import Trace, TraceInfo, TraceState
 from autolog.model.unrecorded import NO_SPAN
 from autolog.processing import Processor
 from autolog.sampling import Sampling
-from autolog.search.page import PagedList
-from autolog.search.query import Moment
 from autolog.texts import strings
 from autolog.tracer import current_span, with_ambient
 
@@ -26,6 +24,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import TracerProvider
+
+    from autolog.search.page import PagedList
+    from autolog.search.query import Moment
 
 
 class Handle:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -40,12 +36,19 @@ class Cursor:
 
     def token(self) -> str:
         """Return it as text, for a user to hand back."""
+        import base64
+        import json
+
         body = json.dumps([self.search, self.now_ns, *self.place]).encode()
         return base64.urlsafe_b64encode(_check(body) + body).decode()
 
     @classmethod
     def of(cls, token: str) -> Cursor:
         """Read a token; raise `InvalidQuery` where it is none."""
+        import base64
+        import binascii
+        import json
+
         damaged = InvalidQuery("page_token is not what `token` of the page before was; leave it out for the first page")
         if not isinstance(token, str) or len(token) > _LONGEST:
             raise damaged
@@ -61,10 +64,14 @@ class Cursor:
 
 def digest(parts: Sequence[Any]) -> str:
     """Return what tells one search from another."""
+    import hashlib
+
     return hashlib.blake2b(repr(parts).encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
 
 
 def _check(body: bytes) -> bytes:
+    import hashlib
+
     return hashlib.blake2b(body, digest_size=_CHECK).digest()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from autolog.capture import Limits
 from autolog.errors import InvalidSetting
@@ -12,8 +12,10 @@ from autolog.model.assessment import Assessment
 from autolog.model.run import Run
 from autolog.model.span import Span
 from autolog.model.trace import Trace, TraceInfo
-from autolog.search.page import PagedList
-from autolog.search.query import TraceQuery
+
+if TYPE_CHECKING:
+    from autolog.search.page import PagedList
+    from autolog.search.query import TraceQuery
 
 FOLDER = ".autolog"
 FILE = "traces.db"

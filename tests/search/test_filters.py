@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import autolog as al
 from autolog import InvalidQuery
 from autolog.search.query import TraceQuery
-from autolog.stores.sqlite import find, texts
+from autolog.stores.sqlite import find, rows, texts
 from autolog.testing import fresh_client, traces
 from tests.search import asked, made
 
@@ -62,11 +62,11 @@ def filled(request, tmp_path_factory):
         patch.setattr(find, "_FEW_WITH_WORDS", way.get("few_with_words", find._FEW_WITH_WORDS))
         fill(client, 1, 60)
         if "index" in way and texts.is_available():
-            patch.setattr(texts, "WORTH_A_TRANSACTION", 1)
+            patch.setattr(rows, "ROWS_WORTH_INDEXING", 1)
             patch.setattr(texts, "_MOST_ROWS", int(client._store._unindexed * way["index"]) or 1)
             client._store._unindexed = 1
             client._store.tidy()
-            patch.setattr(texts, "WORTH_A_TRANSACTION", 10_000)
+            patch.setattr(rows, "ROWS_WORTH_INDEXING", 10_000)
         yield Filled(client)
 
 

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from autolog.search.words import Phrase, spaced, words
-from autolog.stores.sqlite import migrations, store, texts
+from autolog.stores.sqlite import migrations, rows, store, texts
 from autolog.testing import fresh_client, traces
 from tests.search.asked import split
 
@@ -28,7 +28,7 @@ def path(tmp_path):
 @pytest.fixture
 def eager(monkeypatch):
     """Index every row of payloads at once, however few there are."""
-    monkeypatch.setattr(texts, "WORTH_A_TRANSACTION", 1)
+    monkeypatch.setattr(rows, "ROWS_WORTH_INDEXING", 1)
 
 
 def record(client, inputs=None, outputs=None, name="x"):
@@ -116,7 +116,7 @@ def test_words_are_what_a_reader_takes_for_words(text):
 
 @WITH_INDEX
 def test_words_are_indexed_when_there_is_nothing_to_write(path, monkeypatch):
-    monkeypatch.setattr(texts, "WORTH_A_TRANSACTION", 5)
+    monkeypatch.setattr(rows, "ROWS_WORTH_INDEXING", 5)
     done = threading.Event()
     tidy = store.SqliteStore.tidy
     monkeypatch.setattr(
@@ -139,7 +139,7 @@ def test_what_is_not_indexed_yet_is_found_too(path, eager):
     with fresh_client(path) as client:
         record(client, "needle in hay", name="indexed")
         index(client)
-        texts.WORTH_A_TRANSACTION = 1_000
+        rows.ROWS_WORTH_INDEXING = 1_000
         record(client, "needle in straw", name="not yet")
 
         assert in_index(client, "needle") == 1
@@ -171,7 +171,7 @@ def test_a_file_that_is_locked_is_searched_all_the_same(path, eager, monkeypatch
 @WITH_INDEX
 @pytest.mark.parametrize("indexed", [True, False], ids=["indexed", "not indexed"])
 def test_nothing_of_a_deleted_trace_is_found(path, monkeypatch, indexed):
-    monkeypatch.setattr(texts, "WORTH_A_TRANSACTION", 1 if indexed else 1_000)
+    monkeypatch.setattr(rows, "ROWS_WORTH_INDEXING", 1 if indexed else 1_000)
     with fresh_client(path) as client:
         kept = record(client, "needle kept", name="kept")
         gone = record(client, "needle gone", name="gone")
@@ -191,7 +191,7 @@ def test_nothing_of_a_deleted_trace_is_found(path, monkeypatch, indexed):
 
 @pytest.mark.parametrize("indexed", [True, False], ids=["indexed", "not indexed"])
 def test_the_last_that_is_known_of_a_span_counts(path, monkeypatch, indexed):
-    monkeypatch.setattr(texts, "WORTH_A_TRANSACTION", 1 if indexed else 1_000)
+    monkeypatch.setattr(rows, "ROWS_WORTH_INDEXING", 1 if indexed else 1_000)
     with fresh_client(path) as client:
         with client.tracer.start_span("root", inputs="first thought") as span:
             client.flush()
@@ -377,3 +377,12 @@ def test_parent_and_child_of_a_fork_search_both(path):
         [sys.executable, "-W", "ignore", "-c", FORKING, path], check=False, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_program_that_only_records_loads_nothing_of_searching(path):
+    script = (
+        "import sys, autolog as al; client = al.Client(sys.argv[1]); client.tracer.start_span('x').end(); client.close();"
+        "print([name for name in ('lark', 're2', 'autolog.search.filter', 'autolog.search.words') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script, path], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from autolog.model.trace import TraceInfo
 from autolog.search.fields import Field, Scope
 from autolog.search.filter import AllOf, AnyOf, Comparison, Node, Operator, SomeSpan, conjuncts
 from autolog.search.order import START, Key
-from autolog.search.page import Place
+from autolog.search.page import PagedList, Place
 from autolog.search.query import TraceQuery
 from autolog.stores.sqlite import texts
 from autolog.stores.sqlite.assessments import KIND_NAMES
@@ -26,6 +27,8 @@ from autolog.stores.sqlite.conditions import (
     is_expensive,
 )
 from autolog.stores.sqlite.functions import Functions
+from autolog.stores.sqlite.read import read_infos
+from autolog.stores.sqlite.readers import limited
 from autolog.stores.sqlite.rows import MANY_NAMES, STATES, label
 
 Row = tuple[Any, ...]
@@ -88,7 +91,24 @@ class Listed:
 Source = Walk | Listed
 
 
-def find(query: TraceQuery, connection: sqlite3.Connection, functions: Functions) -> list[Row]:
+def search(query: TraceQuery, connection: sqlite3.Connection, functions: Functions) -> PagedList[TraceInfo]:
+    """Return a page of the traces that `query` asks for, in its order."""
+    if not query.max_results:
+        return PagedList()
+    # In one transaction, so that all of it is of one moment.
+    connection.execute("BEGIN")
+    try:
+        with limited(connection):
+            found = _find(query, connection, functions)
+        page = found[: query.max_results]
+        infos = read_infos([row[-1] for row in page], connection)
+    finally:
+        connection.execute("ROLLBACK")
+    token = query.token(page[-1]) if len(found) > len(page) else None
+    return PagedList(infos, token)
+
+
+def _find(query: TraceQuery, connection: sqlite3.Connection, functions: Functions) -> list[Row]:
     """Return the rows of one page and, where there are more, of one trace behind it."""
     with closing(_Search(query, connection, functions).rows()) as rows:
         return list(islice(rows, query.max_results + 1))

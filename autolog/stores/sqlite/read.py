@@ -14,13 +14,8 @@ from autolog.model.assessment import Assessment
 from autolog.model.span import Link, Span, SpanEvent, SpanType, Status
 from autolog.model.trace import Trace, TraceInfo, in_tree_order
 from autolog.model.usage import Cost, TokenUsage
-from autolog.search.page import PagedList
-from autolog.search.query import TraceQuery
 from autolog.stores import compression
 from autolog.stores.sqlite.assessments import read_assessments
-from autolog.stores.sqlite.find import find
-from autolog.stores.sqlite.functions import Functions
-from autolog.stores.sqlite.readers import limited
 from autolog.stores.sqlite.rows import SPAN_COLUMNS, STATES, STATUSES, TRACE_COLUMNS
 
 _VALUES_AT_ONCE = 30_000
@@ -39,24 +34,8 @@ def read_trace(trace_id: bytes, connection: sqlite3.Connection) -> Trace | None:
     return _trace(row, spans, chunks, read_assessments([rid], connection).get(rid, ()))
 
 
-def search(query: TraceQuery, connection: sqlite3.Connection, functions: Functions) -> PagedList[TraceInfo]:
-    """Return a page of the traces that `query` asks for, in its order."""
-    if not query.max_results:
-        return PagedList()
-    # In one transaction, so that all of it is of one moment.
-    connection.execute("BEGIN")
-    try:
-        with limited(connection):
-            found = find(query, connection, functions)
-        page = found[: query.max_results]
-        infos = _read_infos([row[-1] for row in page], connection)
-    finally:
-        connection.execute("ROLLBACK")
-    token = query.token(page[-1]) if len(found) > len(page) else None
-    return PagedList(infos, token)
-
-
-def _read_infos(rids: Sequence[int], connection: sqlite3.Connection) -> list[TraceInfo]:
+def read_infos(rids: Sequence[int], connection: sqlite3.Connection) -> list[TraceInfo]:
+    """Return the traces of these rows, in their order, without their spans."""
     rows: dict[int, Sequence[Any]] = {}
     for start in range(0, len(rids), _VALUES_AT_ONCE):
         part = rids[start : start + _VALUES_AT_ONCE]

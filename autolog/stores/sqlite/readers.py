@@ -8,11 +8,13 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from autolog.errors import InvalidQuery
 from autolog.fork import call_in_child
-from autolog.stores.sqlite.functions import Functions
+
+if TYPE_CHECKING:
+    from autolog.stores.sqlite.functions import Functions
 
 LONGEST_SECONDS = 30.0
 _STEPS = 20_000
@@ -61,6 +63,8 @@ class Readers:
 
     def reader_of(self, connection: sqlite3.Connection) -> Reader:
         """Return a connection that others use too, as a reader."""
+        from autolog.stores.sqlite.functions import Functions
+
         if self._shared is None or self._shared.connection is not connection:
             self._shared = Reader(connection, Functions(connection))
         return self._shared
@@ -79,6 +83,8 @@ class Readers:
 
 
 def _open(path: Path) -> Reader:
+    from autolog.stores.sqlite.functions import Functions
+
     connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA query_only = ON")
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")

@@ -23,6 +23,8 @@ SPAN_COLUMNS = (
     "rid", "span_id", "parent_id", "name", "type", "status", "start_ns", "end_ns", "model", "provider",
     "input_tokens", "output_tokens", "cost", "error_type",
 )  # fmt: skip
+ROWS_WORTH_INDEXING = 256
+"""Rows of payloads: for fewer, a search reads them faster than their words would be indexed."""
 NEVER = 2**62
 _MAX_LABEL = 500
 # Six bytes are stored as they are; eight would take a third more of the index, and gain nothing.

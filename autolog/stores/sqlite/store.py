@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from autolog.capture import Limits
 from autolog.errors import StoreError
@@ -22,13 +22,15 @@ from autolog.model.assessment import Assessment
 from autolog.model.run import Run
 from autolog.model.span import Span
 from autolog.model.trace import Trace, TraceInfo
-from autolog.search.page import PagedList
-from autolog.search.query import TraceQuery
-from autolog.stores.sqlite import migrations, runs, tags, texts
+from autolog.stores.sqlite import migrations, rows, runs, tags
 from autolog.stores.sqlite.assessments import delete_assessment, put_assessments
-from autolog.stores.sqlite.read import read_trace, search
+from autolog.stores.sqlite.read import read_trace
 from autolog.stores.sqlite.readers import Reader, Readers
 from autolog.stores.sqlite.write import DELETE_AT_ONCE, batches_of, delete, parts, write_batches
+
+if TYPE_CHECKING:
+    from autolog.search.page import PagedList
+    from autolog.search.query import TraceQuery
 
 T = TypeVar("T")
 
@@ -50,8 +52,7 @@ class SqliteStore:
         self._closer: weakref.finalize[[], SqliteStore] | None = None
         self._left_behind: list[sqlite3.Connection] = []
         self._readers = Readers()
-        # Others may have left some: looked at the first time.
-        self._unindexed = texts.WORTH_A_TRANSACTION
+        self._unindexed = 0
         call_in_child(self._leave_behind)
 
     # --- writing ---------------------------------------------------------------------------------
@@ -73,6 +74,11 @@ class SqliteStore:
 
     def search(self, query: TraceQuery) -> PagedList[TraceInfo]:
         """Return a page of the traces that `query` asks for, in its order."""
+        # Imported here and below: a program that only records never asks.
+        from autolog.search.page import PagedList
+        from autolog.stores.sqlite import texts
+        from autolog.stores.sqlite.find import search
+
         if not self._read(lambda _: True):  # which brings an older file up to date
             return PagedList()
         if texts.are_asked_for(query.filter):
@@ -94,10 +100,12 @@ class SqliteStore:
 
     def tidy(self) -> bool:
         """Do some of what can wait until there is nothing to write; return whether there is more of it."""
-        return self._unindexed >= texts.WORTH_A_TRANSACTION and self._index_words(0.0)
+        return self._unindexed >= rows.ROWS_WORTH_INDEXING and self._index_words(0.0)
 
     def _index_words(self, seconds: float) -> bool:
         """Bring the index of words up to date, as far as that goes in a time; return whether more is left."""
+        from autolog.stores.sqlite import texts
+
         deadline = time.monotonic() + seconds
         is_left = texts.is_available()
         while is_left:
@@ -110,7 +118,7 @@ class SqliteStore:
             if time.monotonic() >= deadline:
                 break
         if is_left:
-            self._unindexed = texts.WORTH_A_TRANSACTION
+            self._unindexed = rows.ROWS_WORTH_INDEXING
         return is_left
 
     def delete(self, trace_ids: Sequence[str] | None, experiment: str | None, before_ns: int | None, most: int) -> int:

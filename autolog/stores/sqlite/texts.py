@@ -15,6 +15,7 @@ from functools import cache
 from autolog.search.fields import Kind
 from autolog.search.filter import AnyOf, Comparison, Node, Operator, SomeSpan, conjuncts
 from autolog.search.words import Phrase, spaced, texts
+from autolog.stores.sqlite import rows
 from autolog.stores.sqlite.functions import records_of, unpacked
 
 # The index takes all that is not ASCII for letters: `spaced` left only those of words.
@@ -23,8 +24,6 @@ _CREATE = (
 )
 _MOST_ROWS = 256
 _MOST_CHARACTERS = 2_000_000
-WORTH_A_TRANSACTION = 256
-"""Rows of payloads: for fewer, a search reads them faster than they would be indexed."""
 
 
 @cache
@@ -63,7 +62,7 @@ class Step:
     @property
     def is_worth_it(self) -> bool:
         """Whether indexing these rows is less work than reading them in the searches to come."""
-        return len(self.rows) >= WORTH_A_TRANSACTION or self._size > _MOST_CHARACTERS
+        return len(self.rows) >= rows.ROWS_WORTH_INDEXING or self._size > _MOST_CHARACTERS
 
     def __call__(self, connection: sqlite3.Connection) -> int:
         """Index the rows, unless another process did; return how many there were."""

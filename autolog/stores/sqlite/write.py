@@ -14,7 +14,6 @@ from autolog.capture import Limits
 from autolog.model.span import Span
 from autolog.model.usage import Cost, TokenUsage
 from autolog.stores import compression
-from autolog.stores.sqlite import texts
 from autolog.stores.sqlite.rows import MANY_NAMES, SPAN_COLUMNS, STATUSES, TRACE_COLUMNS, Summary, label, text
 
 DELETE_AT_ONCE = 100
@@ -254,6 +253,8 @@ def delete(
     connection: sqlite3.Connection,
 ) -> int:
     """Delete at most `count` traces that meet the conditions and have one of `keys`; return how many."""
+    from autolog.stores.sqlite import texts
+
     if keys is not None:
         conditions = [*conditions, f"trace_id IN ({','.join('?' * len(keys))})"]
         values = [*values, *keys]
