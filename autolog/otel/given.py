@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autolog import semconv
-from autolog.model.chat import ChatMessage, asked, decoded, plain_answer, plain_messages
+from autolog.model.chat import ChatMessage, asked, plain_answer, plain_messages
+from autolog.model.parts import decoded
 from autolog.model.span import SpanEvent, SpanType
 from autolog.model.usage import COUNTS, Cost, TokenUsage
 

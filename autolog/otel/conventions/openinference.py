@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from autolog import semconv
-from autolog.model.chat import ChatMessage, Part, documents
+from autolog.model.chat import ChatMessage, documents
+from autolog.model.parts import Part
 from autolog.model.span import Span, SpanType
 from autolog.model.usage import Cost, TokenUsage
 from autolog.otel.conventions.values import Attributes, Told, json_text, text_or_json

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from autolog import semconv
-from autolog.model.chat import ChatMessage, answered, asked, decoded, message
+from autolog.model.chat import ChatMessage, answered, asked, message
+from autolog.model.parts import decoded
 from autolog.model.span import SpanType
 from autolog.otel.given import Found, Given, fields, items
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from autolog import semconv
-from autolog.model.chat import decoded
+from autolog.model.parts import decoded
 from autolog.model.span import SpanType
 from autolog.model.usage import Cost
 from autolog.otel.given import Found, Given, fields, items, whole

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from autolog import semconv
-from autolog.model.chat import ChatMessage, answered, decoded, message, part, text_part
+from autolog.model.chat import ChatMessage, answered, message
+from autolog.model.parts import decoded, part, text_part
 from autolog.model.span import SpanType
 from autolog.model.usage import Cost
 from autolog.otel.given import Found, Given, fields, is_conversation, items
