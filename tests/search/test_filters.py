@@ -277,7 +277,8 @@ def test_what_is_absent_compares_with_nothing_and_not_is_all_the_rest(client):
     ],
 )  # fmt: skip
 def test_filters_of_mlflow_are_understood(client, text):
-    pytest.importorskip("re2")
+    if "RLIKE" in text:
+        pytest.importorskip("re2")
     with client.tracer.start_span("answer", "AGENT", inputs="is it sunny?") as span:
         context = span.trace_context
         context.tags, context.metadata, context.run, context.client_request_id = (
