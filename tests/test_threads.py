@@ -21,6 +21,7 @@ from opentelemetry import trace as otel
 import autolog as al
 from autolog import autolog
 from autolog.context import add_source, remove_source
+from autolog.delivery import Delivery, Sent
 from autolog.testing import spans, traces
 from tests.trees import forest, sorted_by_text
 
@@ -341,6 +342,30 @@ def test_autologs_own_thread_carries_nothing():
             [worker] = [t for t in threading.enumerate() if t.name == "autolog" and t is client._pipeline._worker]
             assert worker.is_alive()
             assert len(spans(client)) == 1
+
+
+def test_the_thread_that_sends_spans_on_carries_nothing(client):
+    begun = []
+
+    class Elsewhere:
+        place = "elsewhere"
+
+        def open(self):
+            begun.append(otel.get_current_span())
+
+        def send(self, spans):
+            return Sent()
+
+        def break_off(self):
+            pass
+
+    autolog("threads")
+    client.configure(flush_interval=1000.0)  # so that it is the program that starts the thread
+    client._pipeline.deliver(Delivery(Elsewhere(), most_spans=10, most_bytes=1_000_000, interval=0.0))
+    with al.start_span("root"):
+        work()
+        assert client.flush()
+    assert begun == [otel.INVALID_SPAN]
 
 
 def test_off_puts_the_originals_back_and_leaves_threads_alone(client):

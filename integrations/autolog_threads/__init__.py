@@ -16,6 +16,7 @@ from autolog.propagation import here, run_in
 _SHARED = frozenset(
     {
         "anyio._backends._asyncio",
+        "autolog.delivery",
         "autolog.pipeline",
         "concurrent.futures.process",
         "concurrent.futures.thread",
