@@ -36,7 +36,7 @@ class Readers:
         self._idle: list[Reader] = []
         self._lent: list[Reader] = []
         self._left_behind: list[Reader] = []
-        self._closers: list[weakref.finalize[[], Readers]] = []
+        self._closers: dict[sqlite3.Connection, weakref.finalize[[], Readers]] = {}
         self._shared: Reader | None = None
         call_in_child(self._leave_behind)
 
@@ -48,13 +48,13 @@ class Readers:
         except IndexError:
             reader = _open(path)
             closer = weakref.finalize(self, reader.connection.close)
-            closer.atexit = False
-            self._closers.append(closer)
+            closer.atexit = False  # threads may read still
+            self._closers[reader.connection] = closer
         self._lent.append(reader)
         try:
             yield reader
         except BaseException:
-            reader.connection.close()
+            self._close(reader)
             raise
         else:
             self._idle.append(reader)
@@ -72,14 +72,20 @@ class Readers:
     def close(self) -> None:
         """Let go of the connections that nobody uses."""
         while self._idle:
-            self._idle.pop().connection.close()
+            self._close(self._idle.pop())
+
+    def _close(self, reader: Reader) -> None:
+        closer = self._closers.pop(reader.connection, None)
+        if closer is not None:  # else it is the parent's of a fork
+            closer()
 
     def _leave_behind(self) -> None:
         """In the child of a fork: let go of the parent's connections without closing them, as SQLite asks."""
         self._left_behind += [*self._idle, *self._lent]
         self._idle, self._lent = [], []
-        for closer in self._closers:
+        for closer in self._closers.values():
             closer.detach()
+        self._closers = {}
 
 
 def _open(path: Path) -> Reader:
