@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from autolog.counters import Losses
 from autolog.delivery import Delivery
@@ -54,7 +55,7 @@ class Writer:
 
     def begin_anew(self) -> None:
         """Have nothing in hand: in the child of a fork, whose parent stores what it had."""
-        self._shown: set[int] = set()
+        self._shown: dict[int, tuple[Any, ...]] = {}
         self._unwritten: list[Span] = []
         self._released: deque[Span] = deque()
         self._writing = 0
@@ -207,7 +208,8 @@ class Writer:
             self.pause = 0.0
             lost = sum(self._losses.dropped.values())
             logger.warning("the store can be written again; %d spans were lost meanwhile", lost)
-        self._shown.difference_update(span._span_id for span in batch)
+        for span in batch:
+            self._shown.pop(span._span_id, None)
         return True
 
     def _store_singly(self, batch: list[Span]) -> None:
@@ -248,15 +250,17 @@ class Writer:
             and self._is_kept(span, decide=decide)
         ]
         for start in range(0, len(new), _BATCH):
-            part = new[start : start + _BATCH]
+            part = [span for span in new[start : start + _BATCH] if self._shown.get(span._span_id) != _looks(span)]
+            looks = {span._span_id: _looks(span) for span in part}
             # Copies, for the program goes on changing the spans themselves.
             shown = [self._as_it_is_now(span) for span in part]
             try:
-                self._write([span for span in shown if span is not None and span.end_time_ns is None])
+                if running := [span for span in shown if span is not None and span.end_time_ns is None]:
+                    self._write(running)
             except StoreError as error:
                 self._keep(self._unwritten, str(error))
                 return
-            self._shown.update(span._span_id for span in part)
+            self._shown.update(looks)
 
     def _as_it_is_now(self, span: Span) -> Span | None:
         span.resolve()
@@ -271,3 +275,14 @@ class Writer:
             return False
         self._released.extend(self._undecided.keep(context))
         return True
+
+
+def _looks(span: Span) -> tuple[Any, ...]:
+    """Return what tells whether an open span has changed since it was written."""
+    span.resolve()
+    shared = span._context
+    return (
+        span.name, span.span_type, span._status, span._inputs, span._outputs, span._usage, dict(span._attributes),
+        len(span._events or ()), len(span._links or ()),
+        None if shared is None else {name: value for name, value in vars(shared).items() if name != "is_stored"},
+    )  # fmt: skip

@@ -352,3 +352,29 @@ def test_ten_thousand_traces_that_are_open_at_once_are_all_stored(store):
 
     assert sorted(int(trace.name) for trace in stored) == list(range(10_000))
     assert {(trace.span_count, str(trace.state)) for trace in stored} == {(2, "OK")}
+
+
+def test_a_span_that_runs_is_written_anew_only_where_it_has_changed(client):
+    def rows():
+        return client._store._connection.execute("SELECT count(*) FROM payloads").fetchone()[0]
+
+    with al.start_span("long", inputs={"a": 1}) as span:
+        for _ in range(3):
+            client.flush()
+        assert rows() == 1
+        changes = [
+            lambda: span.set_attribute("step", 1),
+            lambda: span.set_attribute("step", 2),
+            lambda: span.set_outputs("half"),
+            lambda: span.add_event("tick"),
+            lambda: al.update_current_trace(tags={"a": "b"}),
+            lambda: span.update_name("longer"),
+        ]
+        for number, change in enumerate(changes, start=2):
+            change()
+            client.flush()
+            client.flush()
+            assert rows() == number
+        [trace] = traces(client)
+        assert (trace.name, trace.info.tags, trace.root.outputs) == ("longer", {"a": "b"}, "half")
+    assert traces(client)[0].state == "OK"
