@@ -114,7 +114,9 @@ def test_a_handle_for_each_library(greeting):
 
 
 def test_an_unknown_library_is_refused_with_the_known_ones():
-    with pytest.raises(UnknownIntegration, match="no integration 'opnai'; there are: langchain, llama_index, openai, threads"):
+    with pytest.raises(
+        UnknownIntegration, match="no integration 'opnai'; there are: langchain, llama_index, openai, threads"
+    ):
         autolog("opnai")
     with pytest.raises(UnknownIntegration):
         autolog(exclude="x")

@@ -717,7 +717,9 @@ async def test_a_task_cancelled_while_it_waits_for_a_chunk_ends_the_span(traced,
     del task
     for _ in range(500):
         gc.collect()  # some versions leave the response open
-        await asyncio.sleep(0.01)  # and asyncio closes what reads it, one in the other, in tasks that wait for the socket
+        await asyncio.sleep(
+            0.01
+        )  # and asyncio closes what reads it, one in the other, in tasks that wait for the socket
         if spans(traced)[0].end_time_ns is not None:
             break
     [span] = spans(traced)
