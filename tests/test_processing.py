@@ -500,10 +500,11 @@ def use_openai(secret):
     openai = server.client()
     tool = {"type": "function", "function": {"name": "f", "description": secret, "parameters": {"type": "object"}}}
     asked = {"model": "gpt-4o", "messages": [{"role": "user", "content": secret}], "tools": [tool], "stop": [secret],
-             "metadata": {"m": secret}, "extra_query": {"q": secret}}  # fmt: skip
+             "extra_body": {"metadata": {"m": secret}}, "extra_query": {"q": secret}}  # fmt: skip
     openai.chat.completions.create(**asked)
     list(openai.chat.completions.create(**asked, stream=True))
-    openai.responses.create(model="gpt-4o", input=secret, instructions=secret, metadata={"m": secret})
+    if hasattr(openai, "responses"):
+        openai.responses.create(model="gpt-4o", input=secret, instructions=secret, metadata={"m": secret})
     openai.embeddings.create(model="m", input=secret)
     server.script(400)
     with pytest.raises(BadRequestError):

@@ -111,7 +111,7 @@ def decoded(text: Any) -> Any:
     if isinstance(text, str) and text[:1] in ("{", "["):
         try:
             return msgspec.json.decode(text)
-        except (ValueError, RecursionError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):  # older versions' errors are no ValueErrors
             return text
     return text
 

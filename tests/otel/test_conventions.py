@@ -292,11 +292,12 @@ def test_calls_of_the_real_sdk_are_read_back(client):
         {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c1", "output": "done"},
     ]
-    openai.responses.create(model="gpt-4o", instructions="Be brief", input=question)
+    if hasattr(openai, "responses"):
+        openai.responses.create(model="gpt-4o", instructions="Be brief", input=question)
     openai.completions.create(model="gpt-3.5-turbo-instruct", prompt="Say")
     openai.embeddings.create(model="text-embedding-3-small", input=["a", "b"])
     recorded = spans(client)
-    assert len(recorded) == 4
+    assert len(recorded) == 3 + hasattr(openai, "responses")
     for span in recorded:
         for convention in CONVENTIONS:
             back = read_back(told(span, convention))

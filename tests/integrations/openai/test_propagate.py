@@ -52,9 +52,14 @@ def test_the_programs_own_header_stays(client, server, openai_client):
     mine = {"Traceparent": "mine"}
     ask(openai_client, extra_headers=mine)
     ask(openai_client.with_options(default_headers={"TRACEPARENT": "theirs"}))
-    ask(openai_client, extra_headers={"traceparent": openai.Omit()})
-    assert [request.headers.get("traceparent") for request in server.requests] == ["mine", "theirs", None]
+    assert [request.headers.get("traceparent") for request in server.requests] == ["mine", "theirs"]
     assert mine == {"Traceparent": "mine"}
+
+
+@pytest.mark.skipif(not hasattr(openai, "Omit"), reason="this openai can't leave a header out")
+def test_a_header_that_the_program_leaves_out_is_left_out(client, server, openai_client):
+    ask(openai_client, extra_headers={"traceparent": openai.Omit()})
+    assert "traceparent" not in server.requests[0].headers
 
 
 def test_the_programs_objects_and_other_headers_are_left_alone(client, server, openai_client):
@@ -73,7 +78,8 @@ def test_it_goes_together_with_the_usage_of_streams(client, server, openai_clien
         chunks = list(ask(openai_client, stream=True))
     finally:
         autolog.openai(inject_stream_usage=False)
-    assert all(chunk.usage is None for chunk in chunks)
+    assert chunks
+    assert all(getattr(chunk, "usage", None) is None for chunk in chunks)
     assert server.requests[0].body["stream_options"] == {"include_usage": True}
     assert "traceparent" in server.requests[0].headers
     assert the(client, "chat gpt-4o").usage is not None
