@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from autolog.capture import Limits
 from autolog.counters import Stats
 from autolog.delivery import Delivery, Sender
-from autolog.errors import InvalidQuery, InvalidTrace, NotFound
+from autolog.errors import InvalidQuery, InvalidSetting, InvalidTrace, NotFound
 from autolog.fork import ForkLock
 from autolog.frame import frame
 from autolog.ids import format_trace_id, now_ns, parse_id
@@ -67,7 +68,7 @@ class Client:
 
     def __init__(
         self,
-        store: str | None = None,
+        store: str | os.PathLike[str] | None = None,
         settings: Settings | None = None,
         *,
         span_processors: Iterable[Processor] | None = None,
@@ -107,6 +108,8 @@ class Client:
         new = self.settings.replace_in_use(**settings)
         before: dict[str, Any] = {name: getattr(self.settings, name) for name in settings}
         processors, chosen = self._processors, self._sampling
+        if sampling is not AS_BEFORE and not isinstance(sampling, Sampling | None):
+            raise InvalidSetting(f"sampling is given as Sampling(ratio=0.1), not as {sampling!r}")
         if span_processors is not AS_BEFORE:
             before["span_processors"], processors = processors, check_processors(span_processors)
         if sampling is not AS_BEFORE:
@@ -132,7 +135,7 @@ class Client:
         self.tracer.capture_user = settings.capture_user
         self.tracer.version = settings.version
 
-    def _open(self, address: str | None) -> Store:
+    def _open(self, address: str | os.PathLike[str] | None) -> Store:
         return open_store(address, self._limits())
 
     def _limits(self) -> Limits:
@@ -192,7 +195,7 @@ class Client:
         """Where traces are stored, for a person to read."""
         return self._store.location
 
-    def set_store(self, address: str | None) -> None:
+    def set_store(self, address: str | os.PathLike[str] | None) -> None:
         """Store traces at `address` from now on; what was recorded before goes to the store before.
 
         Raises `InvalidSetting` for an address that no store has.

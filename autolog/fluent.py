@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
@@ -65,7 +66,7 @@ class Autolog:
         exclude: Sequence[str] = (),
         log_traces: bool = True,
         disable: bool = False,
-        store: str | None = None,
+        store: str | os.PathLike[str] | None = None,
         experiment: str | None = None,
         duplicates: Literal["nest", "merge", "drop"] | None = None,
     ) -> None:
@@ -281,7 +282,7 @@ def set_experiment(experiment_name: str) -> None:
     default_client().tracer.experiment = experiment_name
 
 
-def set_store(address: str | None) -> None:
+def set_store(address: str | os.PathLike[str] | None) -> None:
     """Store traces at `address` from now on: a path, `sqlite:///path`, `memory:`; `None` for the default place."""
     default_client().set_store(address)
 

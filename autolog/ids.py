@@ -51,7 +51,7 @@ def format_span_id(span_id: int) -> str:
 
 def parse_id(text: str, digits: int) -> int:
     """Return the id that `text` spells in hex; raise `ValueError` where it is not one of `digits` digits."""
-    if len(text) != digits or not (value := int(text, 16)):
+    if not isinstance(text, str) or len(text) != digits or not (value := int(text, 16)):
         raise ValueError(f"{text!r} is not an id of {digits} hex digits")
     return value
 

@@ -83,7 +83,7 @@ def start_run(
     experiment = experiment or client.tracer.experiment
     run_id = run_id or format_trace_id(new_trace_id())
     run = Run(
-        run_id=run_id, name=run_name or run_id[:8], experiment=experiment, start_time_ns=now_ns(), tags=strings(tags)
+        run_id=run_id, name=str(run_name or run_id[:8]), experiment=experiment, start_time_ns=now_ns(), tags=strings(tags)
     )
     _keep(run)
     _active = ActiveRun(run, with_ambient(run=run_id, experiment=experiment), _active)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
@@ -82,6 +82,8 @@ class Settings:
         known = {field.name for field in fields(self)}
         redact = changes.get("redact")
         if redact is not None:
+            if not isinstance(redact, Iterable):
+                raise InvalidSetting(f"redact is a list such as ['email', 'card'], not {redact!r}")
             changes["redact"] = (redact,) if isinstance(redact, str) else tuple(redact)
         for name, value in changes.items():
             if name not in known:

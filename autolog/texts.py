@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from autolog.errors import InvalidSetting
+
 Leaf = Callable[[Any, str], Any]
 """Takes a text or an integer and the name that it has in the dict around it; returns what to put in its place."""
 
@@ -51,4 +53,6 @@ def _free(key: Any, items: dict[Any, Any]) -> Any:
 
 def strings(labels: Mapping[str, str] | None) -> dict[str, str]:
     """Return tags or metadata as they are kept: names and values as text."""
+    if not isinstance(labels, Mapping | None):
+        raise InvalidSetting(f"tags and metadata are mappings such as {{'version': 'v2'}}, not {labels!r}")
     return {str(name): str(value) for name, value in (labels or {}).items()}

@@ -378,3 +378,39 @@ def test_spans_are_blocks_in_async_code_too(client):
 
     asyncio.run(main())
     assert forest(client) == "OK\nUNKNOWN outer\n  UNKNOWN inner\n  UNKNOWN inner\n  UNKNOWN inner"
+
+
+# --- what can't be ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: al.get_trace(5), NotFound, "no trace 5"),
+        (lambda: al.log_feedback(trace_id=5, value=1), NotFound, "no trace 5"),
+        (lambda: al.set_trace_tag(None, "a", "b"), NotFound, "no trace None"),
+        (lambda: al.Client(5), al.InvalidSetting, "a text or a path, not 5"),
+        (lambda: al.context(tags=["a"]).__enter__(), al.InvalidSetting, "are mappings such as"),
+        (lambda: al.configure(sampling=0.5), al.InvalidSetting, r"Sampling\(ratio=0.1\), not as 0.5"),
+        (lambda: al.configure(redact=5), al.InvalidSetting, "a list such as"),
+        (lambda: al.search_traces(5), InvalidQuery, "a filter is a text"),
+    ],
+)
+def test_arguments_that_can_not_be_say_what_can(client, call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_attributes_that_are_none_cost_nothing_but_a_warning(client, caplog):
+    with al.start_span("job", attributes=["a"]) as span:
+        span.set_attributes(7)
+    assert spans(client)[0].attributes == {}
+    assert caplog.text.count("is no mapping of attributes") == 2
+
+
+def test_a_store_may_be_given_as_a_path(tmp_path):
+    client = al.Client(tmp_path / "traces.db")
+    client.end_trace(client.start_trace("job"))
+    assert [trace.name for trace in traces(client)] == ["job"]
+    client.close()
+    assert (tmp_path / "traces.db").exists()

@@ -291,6 +291,9 @@ class Span(otel.Span):
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Record several attributes."""
+        if not isinstance(attributes, Mapping):
+            logger.warning("%r is no mapping of attributes and is ignored", attributes)
+            return
         for key, value in attributes.items():
             self.set_attribute(key, value)
 

@@ -58,6 +58,8 @@ def target(
         raise InvalidSetting(f"OTLP protocol {chosen!r}: use {HTTP} or {GRPC}")
     if conventions not in CONVENTIONS:
         raise InvalidSetting(f"no conventions {conventions!r}; there are: {', '.join(CONVENTIONS)}")
+    if chosen == HTTP and endpoint is not None and not endpoint.startswith(("http://", "https://")):
+        raise InvalidSetting(f"the endpoint must be a URL such as {_DEFAULTS[HTTP]}, not {redact_keys(endpoint)!r}")
     return Target(endpoint, chosen, headers, conventions, collected)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -81,7 +82,7 @@ def default_path() -> Path:
     return here / FOLDER / FILE
 
 
-def open_store(address: str | None, limits: Limits) -> Store:
+def open_store(address: str | os.PathLike[str] | None, limits: Limits) -> Store:
     """Return the store at `address`: a path, `sqlite:///path`, `memory:`, `none:`, or `None` for the default one.
 
     Nothing is opened or made before it is first used. Raises `InvalidSetting` for an unknown kind of address.
@@ -89,12 +90,16 @@ def open_store(address: str | None, limits: Limits) -> Store:
     from autolog.stores.none import NoStore
     from autolog.stores.sqlite import SqliteStore
 
+    if isinstance(address, os.PathLike):
+        return SqliteStore(Path(address).expanduser().absolute(), limits)
     if address is None:
         return SqliteStore(default_path(), limits)
     if address in ("memory:", "memory://"):
         return SqliteStore(None, limits)
     if address in ("none:", "none://"):
         return NoStore()
+    if not isinstance(address, str):
+        raise InvalidSetting(f"the address of a store is a text or a path, not {address!r}")
     scheme, separator, rest = address.partition("://")
     if not separator:
         return SqliteStore(Path(address).expanduser().absolute(), limits)
