@@ -251,7 +251,7 @@ Of the libraries that it traces, `import autolog` imports: {traced}.
 
 {ingest_table(rounds)}
 
-In a store of {stored["traces"]:,} traces, {stored["spans"]:,} spans:
+In a store of {stored["traces"]:,} traces, {stored["spans"]:,} spans, whose index of words is up to date:
 
 {queries_table(rounds)}
 
@@ -273,7 +273,10 @@ In a store of {stored["traces"]:,} traces, {stored["spans"]:,} spans:
 - **Who keeps what**: autolog and MLflow store in SQLite. The others make spans and batches, which are then thrown away:
   what they cost to send and store is not in their figures.
 - **Set-up** is import, configuration and patching, after `import openai`; MLflow's includes making its database.
-- **Own spans** are opened inside a trace, in bursts of a hundred with a flush after each, outside of the time.
+- **Own spans** are opened inside a trace, in bursts of a hundred with a flush after each, outside of the time. Filled ones
+  get a request of four messages and an answer, a kilobyte each; the decorated function has three arguments.
+- **Bursts** are made by one thread without a pause, traces open at once in a context each; what is kept is counted where
+  it is kept, after a flush and for as long as the count grows. They run with the default limits of each.
 - **The store** gets traces of eight spans with 1.6 KB of payload a span, one in a hundred with 50 KB: words drawn as
   often as in real text, so it packs about as well. Size is after a checkpoint.
 - **Noise**: what \"switched off\" shows beside no tracing at all is the machine's, not autolog's.
