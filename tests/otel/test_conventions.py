@@ -23,6 +23,7 @@ from autolog.model.trace import TraceContext
 from autolog.model.usage import COUNTS
 from autolog.otel.convert import CONVENTIONS, Converter
 from autolog.otel.translate import describe, translate
+from autolog.redact import is_secret_field, redact_keys, without_credentials
 from autolog.testing import spans
 
 # Of the conventions as they are now (github.com/open-telemetry/semantic-conventions-genai): the package has those of the
@@ -226,7 +227,10 @@ def root_of(recorded):
     return root
 
 
-WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(
+    # What is told to us is cleaned of secrets, and names of fields are what shows them.
+    lambda word: not is_secret_field(word) and without_credentials({word: word}) == {word: redact_keys(word)}
+)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**31), 2**31) | WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
