@@ -46,14 +46,37 @@ def detach(token: Token[Context]) -> None:
 
 
 def leave(span: OtelSpan, token: Token[Context]) -> None:
-    """Make current again what was so before `attach(span)`, in whichever context that was."""
+    """Make current again what was so before `attach(span)`, in whichever context that was.
+
+    Where a block around it ended first, as those of generators do, nothing is left to be undone.
+    """
+    current = _get_current().get(_SPAN_KEY)
+    if current is not span and (current is None or _is_apart(current, span)):
+        return
     try:
         _detach(token)
     except (ValueError, RuntimeError):
         # `asyncio.wait_for` of Python before 3.12 runs each step of a stream in a task, and so in a context, of its own.
         before = getattr(token, "old_value", None)
-        if isinstance(before, Context) and _get_current().get(_SPAN_KEY) is span:
+        if isinstance(before, Context) and current is span:
             _attach(before)
+
+
+def _is_apart(current: Any, span: Any) -> bool:
+    """Whether `current` is a span of ours that was not made current inside the block of `span`."""
+    if not hasattr(current, "trace_context"):
+        return False
+    seen = set()
+    while current is not None and id(current) not in seen:
+        if current is span:
+            return False
+        seen.add(id(current))
+        token = getattr(current, "_token", None)
+        if token is None:
+            current = getattr(current, "_parent", None)
+        else:
+            current = token.old_value.get(_SPAN_KEY) if isinstance(token.old_value, Context) else None
+    return True
 
 
 def enter(context: Context) -> Token[Context]:
@@ -66,6 +89,50 @@ def come_back(token: Token[Context]) -> Context:
     inside = _get_current()
     detach(token)
     return inside
+
+
+class Block:
+    """A part of the program for which something is set, and the block around it."""
+
+    __slots__ = ("has_ended", "outer", "token")
+
+    def __init__(self, outer: Block | None) -> None:
+        self.outer = outer
+        self.token: Token[Context] | None = None
+        self.has_ended = False
+
+
+_BLOCK_KEY = otel_context.create_key("autolog-block")
+
+
+def begin_block(context: Context) -> Block:
+    """Make `context` the current one until `end_block`."""
+    block = Block(_innermost_block(context))
+    block.token = _attach(Context({**context, _BLOCK_KEY: block}))
+    return block
+
+
+def end_block(block: Block, *, around_others: bool = False) -> None:
+    """Make current again what was so before the block; does nothing where a block around it ended first.
+
+    With `around_others`, those that began inside of it and have not ended stay as they are.
+    """
+    block.has_ended = True
+    found = innermost_block = _innermost_block(_get_current())
+    while found is not None and found is not block:
+        found = found.outer
+    if found is None or (around_others and innermost_block is not block):
+        return
+    while found is not None and found.has_ended and found.token is not None:
+        detach(found.token)
+        found, left = _innermost_block(_get_current()), found
+        if found is left:  # it began in another context, of which this one is a copy
+            return
+
+
+def _innermost_block(context: Context) -> Block | None:
+    found = context.get(_BLOCK_KEY)
+    return found if isinstance(found, Block) else None
 
 
 Source = Callable[[], Any]
@@ -155,8 +222,8 @@ def deeper(found: Any, candidate: Any) -> Any:
 @contextmanager
 def suppress() -> Iterator[None]:
     """Record nothing inside the block, by autolog or by OpenTelemetry's instrumentations."""
-    token = _attach(otel_context.set_value(_SUPPRESS_KEY, True))
+    block = begin_block(otel_context.set_value(_SUPPRESS_KEY, True, _get_current()))
     try:
         yield
     finally:
-        detach(token)
+        end_block(block)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from autolog.client import AS_BEFORE, Changed, default_client
-from autolog.context import detach
+from autolog.context import end_block
 from autolog.context import suppress as _suppress
 from autolog.counters import Stats
 from autolog.errors import InvalidSetting, Unavailable
@@ -248,7 +248,7 @@ def context(
 
     With `enabled=False` nothing is recorded inside it.
     """
-    token = with_ambient(
+    block = with_ambient(
         tags=strings(tags) or None, metadata=strings(metadata) or None, session=session_id, user=user,
         experiment=experiment, version=version,
     )  # fmt: skip
@@ -259,7 +259,7 @@ def context(
             with _suppress():
                 yield
     finally:
-        detach(token)
+        end_block(block)
 
 
 def configure(

@@ -17,7 +17,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, get_current_span,
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from autolog.client import default_client
-from autolog.context import _SUPPRESS_KEY, _get_current, detach, enter, innermost
+from autolog.context import _SUPPRESS_KEY, _get_current, begin_block, detach, end_block, enter, innermost
 from autolog.guard import attempt, guarded
 from autolog.model.span import Span
 from autolog.tracer import _AMBIENT_KEY
@@ -105,11 +105,11 @@ def extract(headers: Mapping[str, str] | Iterable[tuple[Any, Any]]) -> Iterator[
     if context is None:
         yield
         return
-    token = enter(context)
+    block = begin_block(context)
     try:
         yield
     finally:
-        detach(token)
+        end_block(block)
 
 
 def received(headers: Any) -> Context | None:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from contextvars import Token
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from opentelemetry.context import Context
-
 from autolog.client import default_client
-from autolog.context import detach
+from autolog.context import Block, end_block
 from autolog.errors import InvalidSetting, StoreError
 from autolog.ids import format_trace_id, new_trace_id, now_ns
 from autolog.model.run import Run, RunStatus
@@ -27,9 +24,9 @@ logger = logging.getLogger("autolog")
 class ActiveRun:
     """The run that traces belong to from here on: until its block ends, or until `end_run()`."""
 
-    def __init__(self, run: Run, token: Token[Context], above: ActiveRun | None) -> None:
+    def __init__(self, run: Run, block: Block, above: ActiveRun | None) -> None:
         self.info = run
-        self._token = token
+        self._block = block
         self._above = above
 
     @property
@@ -46,9 +43,10 @@ class ActiveRun:
             run_id=self.info.run_id, name=self.info.name, experiment=self.info.experiment, tags=self.info.tags,
             start_time_ns=self.info.start_time_ns, end_time_ns=now_ns(), status=_status(status),
         )  # fmt: skip
-        if _active is self:
-            _active = self._above
-        detach(self._token)
+        while _active is not None and _active.info.end_time_ns is not None:
+            _active = _active._above
+        # A run that began inside of it and has not ended goes on.
+        end_block(self._block, around_others=active_run_id() != self.run_id)
         _keep(self.info)
 
     def __enter__(self) -> Self:
@@ -83,7 +81,11 @@ def start_run(
     experiment = experiment or client.tracer.experiment
     run_id = run_id or format_trace_id(new_trace_id())
     run = Run(
-        run_id=run_id, name=str(run_name or run_id[:8]), experiment=experiment, start_time_ns=now_ns(), tags=strings(tags)
+        run_id=run_id,
+        name=str(run_name or run_id[:8]),
+        experiment=experiment,
+        start_time_ns=now_ns(),
+        tags=strings(tags),
     )
     _keep(run)
     _active = ActiveRun(run, with_ambient(run=run_id, experiment=experiment), _active)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from contextvars import Token
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -12,7 +11,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.trace import Span as OtelSpan
 
-from autolog.context import _SUPPRESS_KEY, _get_current, innermost, innermost_step
+from autolog.context import _SUPPRESS_KEY, Block, _get_current, begin_block, innermost, innermost_step
 from autolog.ids import new_span_id, new_trace_id, now_ns
 from autolog.model.span import Span, SpanType
 from autolog.model.trace import TraceContext
@@ -263,13 +262,13 @@ def share(tracer: Callable[[], Tracer]) -> None:
 _AMBIENT_KEY = otel_context.create_key("autolog-trace-fields")
 
 
-def with_ambient(**fields: Any) -> Token[Context]:
-    """Set fields of the traces that start from here on; return the token that `context.detach` takes."""
+def with_ambient(**fields: Any) -> Block:
+    """Set fields of the traces that start from here on, until `context.end_block` of what is returned."""
     merged = dict(ambient())
     for name, value in fields.items():
         if value is not None:
             merged[name] = {**merged.get(name, {}), **value} if isinstance(value, dict) else value
-    return otel_context.attach(otel_context.set_value(_AMBIENT_KEY, merged))
+    return begin_block(otel_context.set_value(_AMBIENT_KEY, merged, _get_current()))
 
 
 def ambient() -> Mapping[str, Any]:

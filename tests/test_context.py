@@ -30,6 +30,65 @@ def test_a_span_without_a_block_is_not_current(client):
     assert [s.parent_id for s in spans(client)] == [None, outer.span_id]
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_blocks_that_end_in_another_order_than_they_began_leave_nothing_current(client, first):
+    def stream(name):
+        with al.start_span(name):
+            yield 1
+            yield 2
+
+    streams = [stream("a"), stream("b")]
+    for one in streams:
+        next(one)
+    streams[first].close()
+    streams[1 - first].close()
+
+    assert al.get_current_active_span() is None
+    al.start_span("another trace").end()
+    assert len(traces(client)) == 2
+
+
+def test_a_block_that_is_left_open_ends_with_the_one_around_it(client):
+    def stream():
+        with al.start_span("stream"):
+            yield 1
+
+    left = stream()
+    with al.start_span("outer"):
+        next(left)
+    assert al.get_current_active_span() is None
+    left.close()
+    assert al.get_current_active_span() is None
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        lambda: al.context(user="u"),
+        lambda: al.context(enabled=False),
+        lambda: al.extract({"traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}),
+        lambda: al.start_run("r"),
+    ],
+    ids=["context", "off", "extract", "run"],
+)
+def test_what_is_set_inside_a_span_and_ends_after_it_does_not_bring_the_span_back(client, block):
+    setting = block()
+    with al.start_span("first"):
+        setting.__enter__()
+    setting.__exit__(None, None, None)
+
+    assert al.get_current_active_span() is None
+    al.start_span("second").end()
+    assert {trace.name for trace in traces(client)} == {"first", "second"}
+
+
+def test_a_span_that_is_entered_twice_is_left_twice(client):
+    span = al.start_span("s")
+    with span, span:
+        assert al.get_current_active_span() is span
+    assert al.get_current_active_span() is None
+
+
 def test_concurrent_tasks_have_their_own_parents(client):
     async def work(number):
         with al.start_span(f"task {number}") as span:

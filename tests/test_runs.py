@@ -101,6 +101,19 @@ def test_runs_and_experiments_are_listed(client):
         al.get_run("none")
 
 
+def test_runs_that_end_in_another_order_than_they_began_keep_their_own_traces(client):
+    around, first, second = al.start_run("around"), al.start_run("first"), al.start_run("second")
+    first.end()
+    al.start_span("of the second").end()
+    second.end()
+    al.start_span("of the one around").end()
+    al.end_run()
+    al.start_span("of none").end()
+
+    assert around.info.status is RunStatus.FINISHED
+    assert runs_of(client) == {"of the second": second.run_id, "of the one around": around.run_id, "of none": None}
+
+
 def test_stored_traces_are_linked_and_unlinked(client):
     with al.start_span("a") as a:
         pass

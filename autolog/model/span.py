@@ -159,6 +159,7 @@ class Span(otel.Span):
     _failed_below: tuple[int, type] | None = None
     _on_end: Callable[[Span], None] | None = None
     _token: Token[Context] | None = None
+    _outer_tokens: list[Token[Context]] | None = None
     _dropped: bool = False
 
     def __init__(
@@ -510,7 +511,7 @@ class Span(otel.Span):
         found.__dict__.update(self.__dict__)
         found._attributes = dict(self._attributes)
         found._events, found._links = list(self._events or ()) or None, list(self._links or ()) or None
-        found._on_end = found._token = found._deferred = None
+        found._on_end = found._token = found._outer_tokens = found._deferred = None
         if self._context is not None:
             found._context = self._context.copy()
         return found
@@ -525,13 +526,17 @@ class Span(otel.Span):
         return otel.SpanContext(self._trace_id, self._span_id, is_remote=False, trace_flags=otel.TraceFlags(is_sampled))
 
     def __enter__(self) -> Self:
-        self._token = attach(self)
+        token = attach(self)
+        if self._token is not None:
+            self._outer_tokens = [*(self._outer_tokens or ()), self._token]
+        self._token = token
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        token, self._token = self._token, None
+        outer = self._outer_tokens
+        token, self._token = self._token, outer.pop() if outer else None
         if token is not None:
             leave(self, token)
         if error is not None:
