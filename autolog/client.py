@@ -30,7 +30,7 @@ from autolog.sampling import BY_SETTING, EVERYTHING, Sampling
 from autolog.search.page import PagedList
 from autolog.settings import Settings, from_environment
 from autolog.stores.base import Store, open_store
-from autolog.texts import rewritten, strings
+from autolog.texts import rewritten, strings, text, text_or_none
 from autolog.tracer import Tracer, remote_span, share
 
 if TYPE_CHECKING:
@@ -244,10 +244,12 @@ class Client:
         metadata: Mapping[str, str] | None = None,
     ) -> Span:
         """Start the root of a new trace, whatever else runs here; end it with `end_trace`."""
+        given = {"experiment": experiment, "run": run, "session": session, "user": user, "version": version}
         fields = {
-            "experiment": experiment, "run": run, "session": session, "user": user, "version": version,
-            "tags": strings(tags) or None, "metadata": strings(metadata) or None,
-        }  # fmt: skip
+            **{field: text_or_none(value) for field, value in given.items()},
+            "tags": strings(tags) or None,
+            "metadata": strings(metadata) or None,
+        }
         return self.tracer.start_apart(
             name, SpanType(span_type), None, inputs=inputs, attributes=attributes, start_time_ns=start_time_ns,
             fields={field: value for field, value in fields.items() if value},
@@ -499,19 +501,18 @@ class Client:
     def set_trace_tag(self, trace_id: str, key: str, value: str) -> None:
         """Set a tag of a trace, running or stored; raise `NotFound` where there is no such trace."""
         leaf = self._pipeline.processing.plan.leaf
-        changes = {str(key): str(value)}
+        changes = {text(key): text(value)}
         self._change_tags(trace_id, changes if leaf is None else rewritten(changes, leaf))
 
     def delete_trace_tag(self, trace_id: str, key: str) -> None:
         """Take a tag away from a trace, running or stored; raise `NotFound` where there is no such trace."""
-        self._change_tags(trace_id, {str(key): None})
+        self._change_tags(trace_id, {text(key): None})
 
     def _change_tags(self, trace_id: str, changes: Mapping[str, str | None]) -> None:
         for span in self.open_spans(trace_id):
             context = span.trace_context
             if context is not None:  # what is stored of it later must agree
-                tags = {**(context.tags or {}), **changes}
-                context.tags = {key: value for key, value in tags.items() if value is not None} or None
+                context.change(tags=changes)
         self._pipeline.flush()
         if not self._store.set_tags(trace_id, changes):
             raise self._not_found(trace_id)

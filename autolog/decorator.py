@@ -23,6 +23,7 @@ from autolog.model.span import Span, SpanType
 from autolog.model.unrecorded import NO_SPAN
 from autolog.parameters import Parameters
 from autolog.sampling import Sampling
+from autolog.texts import text
 
 if TYPE_CHECKING:
     Traceable = Callable[..., Any] | classmethod[Any, ..., Any] | staticmethod[..., Any]
@@ -129,7 +130,7 @@ class Calls:
         reducer: Reducer | None,
         ratio: float | None,
     ) -> None:
-        self._name = name or _name(func)
+        self._name = text(name or _name(func))
         self._span_type = span_type
         self._attributes = dict(attributes) if attributes else None
         self._parameters = Parameters(func)
@@ -138,36 +139,41 @@ class Calls:
 
     def start(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
         """Start the span of a call."""
+        span = NO_SPAN
         with guarded:
             tracer = default_client().tracer
             if tracer.enabled:
                 if self._ratio is not None or tracer.sampling is not None:  # whose rule may look at the inputs
-                    return tracer.start_span(
+                    span = tracer.start_span(
                         self._name, self._span_type, inputs=self._parameters.bound(args, kwargs),
                         attributes=self._attributes, sampling_ratio=self._ratio,
                     )  # fmt: skip
-                span = tracer.start_span(self._name, self._span_type, attributes=self._attributes)
-                if type(span) is Span:
-                    span._inputs = snapshot(self._parameters.bound(args, kwargs))
-                return span
-        return NO_SPAN
+                else:
+                    span = tracer.start_span(self._name, self._span_type, attributes=self._attributes)
+                    if type(span) is Span:
+                        span._inputs = snapshot(self._parameters.bound(args, kwargs))
+        return span
 
     @staticmethod
     def returned(span: Span, token: Token[Context], result: Any) -> None:
         """End the span of a call that returned."""
         leave(span, token)
         with guarded:
-            if type(span) is Span and "_outputs" not in span.__dict__:
-                span._outputs = result if type(result) in _UNCHANGING else snapshot(result)
-            span.end()
+            try:
+                if type(span) is Span and "_outputs" not in span.__dict__:
+                    span._outputs = result if type(result) in _UNCHANGING else snapshot(result)
+            finally:  # whatever becomes of its content, it is not left open
+                span.end()
 
     @staticmethod
     def raised(span: Span, token: Token[Context], error: BaseException) -> None:
         """End the span of a call that raised."""
         leave(span, token)
         with guarded:
-            span.left_by(error)
-            span.end()
+            try:
+                span.left_by(error)
+            finally:
+                span.end()
 
 
 def _like(func: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -338,13 +344,17 @@ class Items:
         if span is NO_SPAN:
             return
         with guarded:
-            if "_outputs" not in span.__dict__:
-                self._write(span, kept)
-            if self._more:
-                span.set_attribute(semconv.TRUNCATED, f"{self._more} more items came after the {len(kept)} kept ones")
-            if error is not None:
-                span.left_by(error)
-            span.end()
+            try:
+                if "_outputs" not in span.__dict__:
+                    self._write(span, kept)
+                if self._more:
+                    span.set_attribute(
+                        semconv.TRUNCATED, f"{self._more} more items came after the {len(kept)} kept ones"
+                    )
+                if error is not None:
+                    span.left_by(error)
+            finally:
+                span.end()
 
     def _write(self, span: Span, kept: list[Any]) -> None:
         if self._reducer is None:

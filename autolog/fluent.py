@@ -18,7 +18,7 @@ from autolog.model.trace import Trace, TraceInfo, TraceState
 from autolog.model.unrecorded import NO_SPAN
 from autolog.processing import Processor
 from autolog.sampling import Sampling
-from autolog.texts import strings
+from autolog.texts import strings, text, text_or_none
 from autolog.tracer import current_span, with_ambient
 
 if TYPE_CHECKING:
@@ -143,6 +143,7 @@ def start_span(
     if not tracer.enabled:
         return NO_SPAN
     kind = span_type if type(span_type) is SpanType else SpanType(span_type)
+    name = name if type(name) is str else text(name)
     if inputs is None:
         span = tracer.start_span(name, kind, attributes=attributes)
     else:
@@ -208,26 +209,26 @@ def update_current_trace(
     if span is None or span.trace_context is None:
         return
     context = span.trace_context
-    context.tags = {**(context.tags or {}), **strings(tags)} or None
-    context.metadata = {**(context.metadata or {}), **strings(metadata)} or None
+    context.change(tags=strings(tags), metadata=strings(metadata))
+    if ends_as is not None:
+        context.state = ends_as
     given = {
         "client_request_id": client_request_id,
         "request_preview": request_preview,
         "response_preview": response_preview,
-        "state": ends_as,
         "session": session_id,
         "user": user,
         "version": version,
     }
     for name, value in given.items():
         if value is not None:
-            setattr(context, name, value)
+            setattr(context, name, text(value))
 
 
 def _final_state(state: TraceState | str | None) -> TraceState | None:
     if state is None:
         return None
-    found = TraceState.__members__.get(str(state).upper())
+    found = TraceState.__members__.get(text(state).upper())
     if found is None or found is TraceState.IN_PROGRESS:
         raise InvalidSetting(f"a trace can't be made to end as {state!r}; there are: OK, ERROR, CANCELLED")
     return found
@@ -249,8 +250,8 @@ def context(
     With `enabled=False` nothing is recorded inside it.
     """
     block = with_ambient(
-        tags=strings(tags) or None, metadata=strings(metadata) or None, session=session_id, user=user,
-        experiment=experiment, version=version,
+        tags=strings(tags) or None, metadata=strings(metadata) or None, session=text_or_none(session_id),
+        user=text_or_none(user), experiment=text_or_none(experiment), version=text_or_none(version),
     )  # fmt: skip
     try:
         if enabled:

@@ -38,7 +38,10 @@ class Guard:
             return False
         if self.reraise:
             return False
-        self.note(error)
+        if isinstance(error, RecursionError):
+            self.errors += 1  # it is the program's stack that is full, and has no room for more than that
+        else:
+            self.note(error)
         return True
 
     def note(self, error: BaseException) -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import time
+from operator import index
+from typing import Any
+
+from autolog.guard import attempt
+
+logger = logging.getLogger("autolog")
 
 # A generator of our own: random.seed() in the user's program must not repeat trace ids.
 _random = random.Random(os.urandom(16))
@@ -14,6 +21,7 @@ _perf_counter_ns = time.perf_counter_ns
 # Wall clock at perf_counter 0. Durations come from the monotonic clock, so they are never negative.
 _anchor = time.time_ns() - _perf_counter_ns()
 _DRIFT_NS = 1_000_000_000
+_MOST_NS = 2**63
 
 
 def new_trace_id() -> int:
@@ -29,6 +37,18 @@ def new_span_id() -> int:
 def now_ns() -> int:
     """Return nanoseconds since the epoch, monotonic between two calls of `correct_drift`."""
     return _anchor + _perf_counter_ns()
+
+
+def moment(given: Any) -> int:
+    """Return a time that the program gave, in nanoseconds since the epoch; for none, and for what is none, now."""
+    if given is None:
+        return now_ns()
+    # Whatever counts as an integer, those of numpy too.
+    exact = given if isinstance(given, float) else attempt(index, given, default=None)
+    if exact is not None and -_MOST_NS < exact < _MOST_NS:  # not so for NaN
+        return int(exact) or now_ns()
+    logger.warning("%r is no time in nanoseconds since the epoch, as time.time_ns() gives it; now is recorded", given)
+    return now_ns()
 
 
 def correct_drift() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from autolog.errors import InvalidSetting
+from autolog.guard import attempt
 
 Leaf = Callable[[Any, str], Any]
 """Takes a text or an integer and the name that it has in the dict around it; returns what to put in its place."""
@@ -55,4 +56,14 @@ def strings(labels: Mapping[str, str] | None) -> dict[str, str]:
     """Return tags or metadata as they are kept: names and values as text."""
     if not isinstance(labels, Mapping | None):
         raise InvalidSetting(f"tags and metadata are mappings such as {{'version': 'v2'}}, not {labels!r}")
-    return {str(name): str(value) for name, value in (labels or {}).items()}
+    return {text(name): text(value) for name, value in (labels or {}).items()}
+
+
+def text(value: object) -> str:
+    """Return a value that is to be a text as one, whatever its `__str__` does."""
+    return value if type(value) is str else attempt(str, value, default=f"<{type(value).__qualname__} object>")
+
+
+def text_or_none(value: object) -> str | None:
+    """Return a value that is to be a text as one, and `None` as it is."""
+    return None if value is None else text(value)

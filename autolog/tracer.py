@@ -12,11 +12,12 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.trace import Span as OtelSpan
 
 from autolog.context import _SUPPRESS_KEY, Block, _get_current, begin_block, innermost, innermost_step
-from autolog.ids import new_span_id, new_trace_id, now_ns
+from autolog.ids import moment, new_span_id, new_trace_id, now_ns
 from autolog.model.span import Span, SpanType
 from autolog.model.trace import TraceContext
 from autolog.model.unrecorded import NO_SPAN, UnsampledSpan
 from autolog.sampling import EVERYTHING, Sampling
+from autolog.texts import text
 
 _UNSET: Any = object()
 _NOWHERE = Context()
@@ -88,7 +89,7 @@ class Tracer:
             return NO_SPAN
         given = _UNSET if inputs is None else inputs
         where = Context({_AMBIENT_KEY: dict(fields)}) if fields else _NOWHERE
-        return self._start(where, parent, name, span_type, given, attributes, start_time_ns)
+        return self._start(where, parent, text(name), span_type, given, attributes, start_time_ns)
 
     def start_sdk_call(self, name: str, span_type: SpanType, **details: Any) -> Span:
         """Start the span of a model call as an SDK makes it, and mark it where a framework has a span of the same call."""
@@ -160,8 +161,9 @@ class Tracer:
         sampling_ratio: float | None = None,
     ) -> Span:
         # The rest of the constructor is plain stores: this is the path of every call.
+        start_ns = now_ns() if start_time_ns is None else moment(start_time_ns)
         if type(above) is Span:
-            span = Span(name, span_type, above._trace_id, new_span_id(), above._span_id, start_time_ns or now_ns())
+            span = Span(name, span_type, above._trace_id, new_span_id(), above._span_id, start_ns)
             span._parent = above
             span._context = above._context
         elif type(above) is UnsampledSpan:
@@ -178,7 +180,7 @@ class Tracer:
                     self.last_trace_id = self._thread.last_trace_id = trace_id
                     self._on_sampled_out(is_root=True)
                     return UnsampledSpan(name, span_type, trace_id)
-            span = Span(name, span_type, trace_id, new_span_id(), parent_id, start_time_ns or now_ns())
+            span = Span(name, span_type, trace_id, new_span_id(), parent_id, start_ns)
             self._begin_trace(span, current)
             if is_sampled:
                 return self._start_if_kept(span, fate, inputs, attributes, sampling_ratio)

@@ -284,5 +284,5 @@ def _looks(span: Span) -> tuple[Any, ...]:
     return (
         span.name, span.span_type, span._status, span._inputs, span._outputs, span._usage, dict(span._attributes),
         len(span._events or ()), len(span._links or ()),
-        None if shared is None else {name: value for name, value in vars(shared).items() if name != "is_stored"},
+        None if shared is None else {**vars(shared.copy()), "is_stored": None},
     )  # fmt: skip

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import math
 import os
 import subprocess
 import sys
 import textwrap
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opentelemetry import trace as otel
 
 import autolog as al
 from autolog import InvalidQuery, InvalidTrace, NotFound, SpanType, StatusCode, TraceState
@@ -406,6 +411,70 @@ def test_attributes_that_are_none_cost_nothing_but_a_warning(client, caplog):
         span.set_attributes(7)
     assert spans(client)[0].attributes == {}
     assert caplog.text.count("is no mapping of attributes") == 2
+
+
+class Mute:
+    """An object that has no text."""
+
+    def __str__(self):
+        raise RuntimeError("no text")
+
+    def __repr__(self):
+        return "<mute>"
+
+
+ODD = [None, 5, b"bytes", ["list"], {"dict": 1}, "\ud800", "a\0b", 2**70, math.nan, datetime.datetime.now(), Mute()]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=[type(odd).__name__ + str(number) for number, odd in enumerate(ODD)])
+def test_what_is_given_in_place_of_a_text_or_a_time_costs_no_span(client, odd):
+    with al.context(session_id=odd, user=odd, version=odd, metadata={"m": odd}), al.start_span(odd) as root:
+        al.update_current_trace({"t": odd}, client_request_id=odd, request_preview=odd, user=odd, version=odd)
+        root.set_attribute("odd", odd)
+        root.add_event(odd, None, odd)
+        root.record_exception(ValueError(odd), odd, odd)
+        root.set_status("ERROR", odd)
+    by_hand = client.start_trace(odd, start_time_ns=odd, session=odd, run=odd, tags={"t": odd})
+    child = client.start_span(odd, by_hand, inputs=odd, start_time_ns=odd)
+    child.set_links(odd)
+    child.update_name(odd)
+    client.end_span(child, outputs=odd, end_time_ns=odd)
+    client.end_trace(by_hand, end_time_ns=odd)
+
+    assert len(spans(client)) == 3
+    assert client.open_spans() == []
+    assert client.stats().dropped == {}
+
+
+def test_what_is_no_time_is_said_and_now_is_recorded(client, caplog):
+    before = time.time_ns()
+    span = client.start_trace("job", start_time_ns="yesterday")
+    span.end({"answer": 42})
+
+    assert span.start_time_ns >= before - SECOND
+    assert span.end_time_ns >= span.start_time_ns
+    assert caplog.text.count("as time.time_ns() gives it") == 2
+
+
+def test_links_of_opentelemetry_are_links_too(client, caplog):
+    linked = otel.SpanContext(int("1" * 32, 16), int("2" * 16, 16), is_remote=True)
+    with al.start_span("job", links=[otel.Link(linked, {"why": "asked"}), "no link"]):
+        pass
+    assert spans(client)[0].links == (al.Link("1" * 32, "2" * 16, {"why": "asked"}),)
+    assert "'no link' is not a link" in caplog.text
+
+
+def test_threads_that_change_one_trace_at_once_lose_nothing_of_it(client):
+    often = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with al.start_span("job") as root, ThreadPoolExecutor(8) as pool:
+            change = al.carry(lambda n: al.update_current_trace({f"t{n}": "x"}, {f"m{n}": "x"}))
+            list(pool.map(change, range(300)))
+    finally:
+        sys.setswitchinterval(often)
+    info = client.get_trace(root.trace_id).info
+    assert (len(info.tags), len(info.metadata)) == (300, 300)
 
 
 def test_a_store_may_be_given_as_a_path(tmp_path):

@@ -538,9 +538,29 @@ def test_recursion_ends_as_python_ends_it(client):
         return down(n + 1)
 
     guarded.reraise = False
-    with pytest.raises(RecursionError):
-        down(0)
+    for _ in range(3):
+        with pytest.raises(RecursionError):
+            down(0)
     assert al.get_current_active_span() is None
+    assert client.open_spans() == []
+    assert {span.status.code for span in spans(client)} == {"ERROR"}
+
+
+def test_a_call_nested_thousands_of_times_is_one_trace(client):
+    @al.trace
+    def down(n):
+        return n and down(n - 1)
+
+    most = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    try:
+        assert down(2_000) == 0
+    finally:
+        sys.setrecursionlimit(most)
+    [trace] = traces(client)
+    assert len(trace.spans) == 2_001
+    assert str(trace).count("down") == 2_001
+    assert al.Trace.from_json(trace.to_json()) == trace
 
 
 # --- off -------------------------------------------------------------------------------------------------

@@ -17,10 +17,10 @@ from autolog import capture, semconv
 from autolog.context import attach, leave
 from autolog.fork import ForkLock
 from autolog.guard import attempt, guarded
-from autolog.ids import format_span_id, format_trace_id, now_ns, parse_id
+from autolog.ids import format_span_id, format_trace_id, moment, now_ns, parse_id
 from autolog.model.usage import Cost, TokenUsage
 from autolog.redact import redact_keys
-from autolog.texts import Leaf, rewritten
+from autolog.texts import Leaf, rewritten, text
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -55,7 +55,7 @@ class SpanType(str, Enum):
 
     @classmethod
     def _missing_(cls, value: object) -> SpanType:
-        name = str(value).upper()
+        name = text(value).upper()
         if name in cls.__members__:
             return cls[name]
         logger.warning("%r is not a span type, UNKNOWN is recorded; there are: %s", value, ", ".join(cls.__members__))
@@ -94,6 +94,7 @@ class Status:
 Status.UNSET = Status(StatusCode.UNSET)
 Status.OK = Status(StatusCode.OK)
 Status.CANCELLED = Status(StatusCode.CANCELLED)
+_FAILED = Status(StatusCode.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +289,7 @@ class Span(otel.Span):
     def set_attribute(self, key: str, value: Any) -> None:
         """Record one attribute; `None` is left out."""
         if value is not None:
+            key = key if type(key) is str else text(key)
             self._attributes[key] = value if isinstance(value, (str, int, float)) else capture.snapshot(value)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
@@ -339,7 +341,7 @@ class Span(otel.Span):
         if isinstance(status, otel.Status):
             status, description = status.status_code, status.description or description
         name = status if isinstance(status, str) else getattr(status, "name", None)
-        code = StatusCode.__members__.get(str(name).upper())
+        code = StatusCode.__members__.get(text(name).upper())
         if code is None:
             logger.warning("%r is not a status and is ignored; there are: OK, ERROR, CANCELLED, UNSET", status)
             return
@@ -349,9 +351,13 @@ class Span(otel.Span):
 
     def add_event(self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None) -> None:
         """Record that something happened now, or at `timestamp` in nanoseconds."""
-        event = SpanEvent(name, timestamp or now_ns(), capture.snapshot(dict(attributes or {})))
+        self._add(SpanEvent(text(name), moment(timestamp), _pictured(attributes)))
+
+    def _add(self, event: SpanEvent) -> None:
         if self._events is None:
-            self._events = []
+            with _resolving:
+                if self._events is None:
+                    self._events = []
         self._events.append(event)
 
     def set_events(self, events: Iterable[SpanEvent]) -> None:
@@ -365,7 +371,13 @@ class Span(otel.Span):
 
     def set_links(self, links: Iterable[Link]) -> None:
         """Link other spans, beside those that are linked."""
-        self._links = [*(self._links or ()), *links] or None
+        for link in links if isinstance(links, Iterable) else [links]:
+            if isinstance(link, Link):
+                self._links = [*(self._links or ()), link]
+            elif isinstance(link, otel.Link):
+                self.add_link(link.context, link.attributes)
+            else:
+                logger.warning("%r is not a link and is ignored; one is made by Link(trace_id, span_id)", link)
 
     def record_exception(
         self,
@@ -394,7 +406,9 @@ class Span(otel.Span):
             if isinstance(exception, GeneratorExit):
                 if self._status is Status.UNSET:
                     self._status = Status.CANCELLED
-            elif not _is_success(exception):
+            elif not (isinstance(exception, SystemExit) and _is_success(exception)):
+                if self._status is Status.UNSET:
+                    self._status = _FAILED  # it did, even where the stack has no room to say more
                 self.record_exception(exception)
 
     def _tell_parent(self, exception: BaseException) -> None:
@@ -404,7 +418,7 @@ class Span(otel.Span):
 
     def fail_with(self, event: SpanEvent) -> None:
         """Record an exception that `exception_event` described."""
-        self._events = [*(self._events or ()), event]
+        self._add(event)
         self._fail(event.attributes[semconv.EXCEPTION_TYPE], event.attributes[semconv.EXCEPTION_MESSAGE])
 
     def _fail(self, kind: str, message: str) -> None:
@@ -459,14 +473,14 @@ class Span(otel.Span):
             self.set_status(status)
         if self._status is Status.UNSET:
             self._status = Status.OK
-        ended_ns = end_time or now_ns()
+        ended_ns = now_ns() if end_time is None else moment(end_time)
         self.end_time_ns = ended_ns if ended_ns > self.start_time_ns else self.start_time_ns  # noqa: FURB136 - faster
         if self._on_end is not None:
             self._on_end(self)
 
     def update_name(self, name: str) -> None:
         """Rename it."""
-        self.name = name
+        self.name = text(name)
 
     def drop(self) -> None:
         """Do not store this span; for span processors.
@@ -622,14 +636,24 @@ def exception_event(
         semconv.EXCEPTION_TYPE: exception_type(exception),
         semconv.EXCEPTION_MESSAGE: redact_keys(attempt(str, exception, default="<its __str__ failed>")),
         semconv.EXCEPTION_STACKTRACE: redact_keys(attempt(_stack, exception, default="")),
-        **capture.snapshot(dict(attributes or {})),
+        **_pictured(attributes),
     }
-    return SpanEvent(semconv.EXCEPTION_EVENT, timestamp or now_ns(), details)
+    return SpanEvent(semconv.EXCEPTION_EVENT, moment(timestamp), details)
 
 
-def _is_success(error: BaseException) -> bool:
+def _pictured(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
+    if attributes is None:
+        return {}
+    if not isinstance(attributes, Mapping):
+        logger.warning("%r is no mapping of attributes and is ignored", attributes)
+        return {}
+    picture: dict[str, Any] = capture.snapshot(dict(attributes))
+    return picture
+
+
+def _is_success(error: SystemExit) -> bool:
     """Whether it is a program's way to end well: `sys.exit()`."""
-    return isinstance(error, SystemExit) and (error.code is None or (isinstance(error.code, int) and error.code == 0))
+    return error.code is None or (isinstance(error.code, int) and error.code == 0)
 
 
 def exception_type(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
 from autolog.display import terminal
+from autolog.fork import ForkLock
 from autolog.model.assessment import Assessment
 from autolog.model.span import Span, SpanType
 from autolog.model.usage import Cost, TokenUsage
@@ -27,6 +28,15 @@ class TraceState(str, Enum):
     CANCELLED = "CANCELLED"
 
     __str__ = str.__str__
+
+
+_changing = ForkLock(rank=2)
+_NO_LABELS: Mapping[str, str | None] = {}
+
+
+def _changed(labels: Mapping[str, str] | None, changes: Mapping[str, str | None]) -> dict[str, str] | None:
+    changed = {**(labels or {}), **changes}
+    return {name: value for name, value in changed.items() if value is not None} or None
 
 
 class TraceContext:
@@ -50,6 +60,12 @@ class TraceContext:
     def __init__(self, experiment: str, version: str | None = None) -> None:
         self.experiment = experiment
         self.version = version
+
+    def change(self, *, tags: Mapping[str, str | None], metadata: Mapping[str, str | None] = _NO_LABELS) -> None:
+        """Add tags and metadata to those that there are, in any thread; `None` takes one away."""
+        with _changing:
+            self.tags = _changed(self.tags, tags)
+            self.metadata = _changed(self.metadata, metadata)
 
     def copy(self) -> TraceContext:
         """Return one with the same fields, whose changes do not reach this one."""
