@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from autolog.context import suppress
 from autolog.guard import attempt, guarded
 
 _MAX_DEPTH = 64
@@ -42,7 +43,7 @@ def snapshot(value: Any) -> Any:
 
 
 def _walked(value: Any) -> Any:
-    with guarded:
+    with guarded, suppress():  # methods of the value may be traced
         return _Walk().copy(value, 0)
     return _name(type(value))
 
@@ -118,7 +119,8 @@ def _pairs(value: dict[Any, Any]) -> list[tuple[Any, Any]]:
 
 
 def _model_dump(model: Any) -> Any:
-    return model.model_dump(by_alias=True, exclude_unset=True, warnings=False)
+    with suppress():
+        return model.model_dump(by_alias=True, exclude_unset=True, warnings=False)
 
 
 def _name(kind: type) -> str:

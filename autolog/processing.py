@@ -16,7 +16,7 @@ from autolog.model.span import Link, Span, SpanEvent, Status
 from autolog.model.trace import PREVIEWS
 from autolog.personal import Redactor
 from autolog.settings import Settings
-from autolog.texts import Leaf
+from autolog.texts import Leaf, strings, text, text_or_none
 
 logger = logging.getLogger("autolog")
 
@@ -99,8 +99,12 @@ class Processing:
             self.failures += 1
             bare(shown, "redaction failed")
         else:
+            times = shown.start_time_ns, shown.end_time_ns
             for processor in plan.processors:
-                if shown._dropped or not self._is_processed(shown, processor):
+                if shown._dropped:
+                    break
+                if not self._is_processed(shown, processor):
+                    shown.start_time_ns, shown.end_time_ns = times
                     break
         return shown
 
@@ -119,6 +123,7 @@ class Processing:
             result = processor(span)
             if inspect.isawaitable(result):
                 raise TypeError("it returns what is to be awaited")  # noqa: TRY301
+            _mend(span)
         except BaseException as error:  # noqa: BLE001 - the program's code; sys.exit() in it must not end the worker
             # Only the type is told: the message may hold what should have been redacted.
             kind = type(error).__name__
@@ -143,6 +148,8 @@ class Processing:
 
 def check_processors(processors: Iterable[Processor] | None) -> tuple[Processor, ...]:
     """Return span processors as a tuple; raise `InvalidSetting` for what is none."""
+    if not isinstance(processors, Iterable | None):
+        raise InvalidSetting(f"span_processors is a list of functions of a span, not {processors!r}")
     found = tuple(processors or ())
     for processor in found:
         if not callable(processor):
@@ -150,6 +157,18 @@ def check_processors(processors: Iterable[Processor] | None) -> tuple[Processor,
         if inspect.iscoroutinefunction(processor) or inspect.iscoroutinefunction(getattr(processor, "__call__", None)):  # noqa: B004
             raise InvalidSetting(f"a span processor can't be async, as {_title(processor)} is: nobody would await it")
     return found
+
+
+def _mend(span: Span) -> None:
+    """Make texts of what a processor put in place of texts; raise `TypeError` or `ValueError` for what can't be stored."""
+    span.name = text(span.name)
+    if not isinstance(span.start_time_ns, int) or not isinstance(span.end_time_ns, int | None):
+        raise TypeError("it gives the span a time that is none")
+    context = span._context
+    if context is not None:
+        for name in ("session", "user", "client_request_id", "version", *PREVIEWS):
+            setattr(context, name, text_or_none(getattr(context, name)))
+        context.tags, context.metadata = strings(context.tags) or None, strings(context.metadata) or None
 
 
 def _title(processor: Processor) -> str:

@@ -136,6 +136,8 @@ def _check(name: str, value: Any) -> None:
         raise InvalidSetting(f"{name} must be a {kind.__name__}, not {value!r}")
     if name in _CHOICES and value not in _CHOICES[name]:
         raise InvalidSetting(f"{name} must be one of {', '.join(_CHOICES[name])}, not {value!r}")
+    if name == "experiment" and not value.strip():
+        raise InvalidSetting(f"an experiment needs a name, not {value!r}")
     if kind in (int, float) and value < 0:
         raise InvalidSetting(f"{name} must not be negative, not {value!r}")
     if name == "sample_ratio" and value > 1:

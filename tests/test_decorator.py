@@ -546,6 +546,26 @@ def test_recursion_ends_as_python_ends_it(client):
     assert {span.status.code for span in spans(client)} == {"ERROR"}
 
 
+def test_what_is_traced_in_an_exception_or_an_argument_is_not_recorded_when_we_look_at_them(client):
+    class Broken(Exception):
+        @al.trace
+        def __str__(self):
+            raise Broken
+
+    class Mapping(dict):
+        @al.trace
+        def items(self):
+            return super().items()
+
+    @al.trace
+    def fail(argument):
+        raise Broken
+
+    with pytest.raises(Broken):
+        fail(Mapping(a={1: 2}))
+    assert [span.name for span in spans(client)] == ["fail"]
+
+
 def test_a_call_nested_thousands_of_times_is_one_trace(client):
     @al.trace
     def down(n):

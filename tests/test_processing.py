@@ -596,3 +596,34 @@ def test_nothing_that_a_library_tells_gets_past(tmp_path, caplog, library, by):
         assert len(spans(client)) >= 4
     assert secret.encode() not in content_of(tmp_path)
     assert secret not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "kept"),
+    [("user", 7, "7"), ("session", None, None), ("tags", {"a": 1}, {"a": "1"}), ("metadata", None, {})],
+)
+def test_what_a_processor_puts_in_place_of_texts_is_stored_as_texts(client, field, value, kept):
+    def replace(span):
+        span.name = None
+        setattr(span.trace_context, field, value)
+
+    with al.configure(span_processors=[replace]), al.context(user="u", session_id="s", tags={"b": "2"}):
+        al.start_span("job").end()
+        [trace] = traces(client)
+    assert trace.name == "None"
+    assert getattr(trace.info, field) == kept
+
+
+@pytest.mark.parametrize(("field", "value"), [("end_time_ns", "now"), ("start_time_ns", None)])
+def test_a_processor_that_makes_a_span_impossible_to_store_leaves_its_figures(client, caplog, field, value):
+    with al.configure(span_processors=[lambda span: setattr(span, field, value)]):
+        al.start_span("job").end()
+        [trace] = traces(client)
+    assert trace.name == "[withheld]"
+    assert client.stats().processor_errors == 1
+
+
+@pytest.mark.parametrize("given", [5, len, "x", [None]])
+def test_what_is_no_list_of_processors_is_refused(client, given):
+    with pytest.raises(InvalidSetting, match="function"):
+        al.configure(span_processors=given)

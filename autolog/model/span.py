@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from opentelemetry import trace as otel
 
 from autolog import capture, semconv
-from autolog.context import attach, leave
+from autolog.context import attach, leave, suppress
 from autolog.fork import ForkLock
 from autolog.guard import attempt, guarded
 from autolog.ids import format_span_id, format_trace_id, moment, now_ns, parse_id
@@ -395,7 +395,9 @@ class Span(otel.Span):
         """Record that `exception` passed through here; its stack is left to the span that it came from."""
         with guarded:
             if self._failed_below == (id(exception), type(exception)):
-                self._fail(exception_type(exception), redact_keys(attempt(str, exception, default="")))
+                with suppress():
+                    message = attempt(str, exception, default="")
+                self._fail(exception_type(exception), redact_keys(message))
                 self._tell_parent(exception)
             else:
                 self.record_exception(exception)
@@ -632,10 +634,13 @@ def exception_event(
     exception: BaseException, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None
 ) -> SpanEvent:
     """Describe an exception, without keeping it: it holds the frames that it passed, and all that they hold."""
+    with suppress():  # its `__str__` may be traced, and fail
+        message = attempt(str, exception, default="<its __str__ failed>")
+        stack = attempt(_stack, exception, default="")
     details = {
         semconv.EXCEPTION_TYPE: exception_type(exception),
-        semconv.EXCEPTION_MESSAGE: redact_keys(attempt(str, exception, default="<its __str__ failed>")),
-        semconv.EXCEPTION_STACKTRACE: redact_keys(attempt(_stack, exception, default="")),
+        semconv.EXCEPTION_MESSAGE: redact_keys(message),
+        semconv.EXCEPTION_STACKTRACE: redact_keys(stack),
         **_pictured(attributes),
     }
     return SpanEvent(semconv.EXCEPTION_EVENT, moment(timestamp), details)
