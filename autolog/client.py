@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
+from opentelemetry.trace import Span as OtelSpan
+
 from autolog.capture import Limits
 from autolog.counters import Stats
 from autolog.delivery import Delivery, Sender
@@ -269,8 +271,10 @@ class Client:
     ) -> Span:
         """Start a span below `parent`, which may have ended, or below the span that two ids name; end it with `end_span`.
 
-        Without a parent it is the root of a new trace. Raises `InvalidTrace` for ids that are none.
+        Without a parent it is the root of a new trace. Raises `InvalidTrace` for ids that are none, and for a parent that
+        is no span.
         """
+        _check_span(parent, "the parent", "trace_id=… and parent_id=…")
         above: Any = parent
         if parent is None and (trace_id is not None or parent_id is not None):
             above = self._open_span(trace_id, parent_id) or remote_span(*_ids(trace_id, parent_id))
@@ -293,6 +297,7 @@ class Client:
 
         Raises `NotFound` for ids of no span that is open in this process.
         """
+        _check_span(span, "what ends", "trace_id=… and span_id=…")
         if not self.tracer.enabled and span is None:
             return
         found = span if span is not None else self._open_span(trace_id, span_id)
@@ -374,6 +379,7 @@ class Client:
 
         Raises `InvalidTrace` where it is none, or has not ended.
         """
+        _check_span(target, "the target", "the span itself")
         if not isinstance(trace, Trace):
             try:
                 trace = Trace.from_dict(trace)
@@ -598,6 +604,11 @@ class Client:
 
 def _no_assessment(trace_id: str, assessment_id: str) -> NotFound:
     return NotFound(f"trace {trace_id!r} has no assessment {assessment_id!r}; its `assessments` lists what there is")
+
+
+def _check_span(span: object, what: str, instead: str) -> None:
+    if not isinstance(span, OtelSpan | None):
+        raise InvalidTrace(f"{what} is given as a span, or by {instead}, not as {span!r}")
 
 
 def _ids(trace_id: str | None, span_id: str | None) -> tuple[int, int]:

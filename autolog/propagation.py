@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from autolog.context import _SUPPRESS_KEY, _get_current, begin_block, detach, en
 from autolog.guard import attempt, guarded
 from autolog.model.span import Span
 from autolog.tracer import _AMBIENT_KEY
+
+logger = logging.getLogger("autolog")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,6 +64,11 @@ def inject(headers: Any = None) -> Any:
     `tracestate` and `baggage` go with it where there are any. Outside of a trace nothing is written.
     """
     headers = {} if headers is None else headers
+    if not hasattr(headers, "keys") or not hasattr(headers, "__setitem__"):
+        logger.warning(
+            "the place in the trace is written into a mapping of headers such as a dict, not into %r", headers
+        )
+        return headers
     with guarded:
         context = here()
         _inject_trace(headers, context)
@@ -162,8 +170,11 @@ def carry(function: Callable[P, R]) -> Callable[P, R]:
     """Return a function that does as `function` does, below the span that is the current one now.
 
     It may be called in any thread, and any number of times. It can be pickled where `function` can: called in another
-    process, it records into the same trace, and into the same store where that is a file.
+    process, it records into the same trace, and into the same store where that is a file. Raises `TypeError` for what
+    can't be called.
     """
+    if not callable(function):
+        raise TypeError(f"what is carried is a function, to be called elsewhere, not {function!r}")
     return Carried(function, here())
 
 

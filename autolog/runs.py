@@ -12,7 +12,7 @@ from autolog.context import Block, end_block
 from autolog.errors import InvalidSetting, StoreError
 from autolog.ids import format_trace_id, new_trace_id, now_ns
 from autolog.model.run import Run, RunStatus
-from autolog.texts import strings
+from autolog.texts import strings, text
 from autolog.tracer import ambient, with_ambient
 
 if TYPE_CHECKING:
@@ -78,11 +78,11 @@ def start_run(
     """
     global _active
     client = default_client()
-    experiment = experiment or client.tracer.experiment
-    run_id = run_id or format_trace_id(new_trace_id())
+    experiment = text(experiment or client.tracer.experiment)
+    run_id = text(run_id or format_trace_id(new_trace_id()))
     run = Run(
         run_id=run_id,
-        name=str(run_name or run_id[:8]),
+        name=text(run_name or run_id[:8]),
         experiment=experiment,
         start_time_ns=now_ns(),
         tags=strings(tags),

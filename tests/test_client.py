@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from opentelemetry import trace as otel
 
 import autolog as al
-from autolog import InvalidQuery, InvalidTrace, NotFound, SpanType, StatusCode, TraceState
+from autolog import InvalidAssessment, InvalidQuery, InvalidTrace, NotFound, SpanType, StatusCode, TraceState
 from autolog.model.usage import TokenUsage
 from autolog.testing import fresh_client, spans, traces
 from tests.trees import forest
@@ -399,6 +399,13 @@ def test_spans_are_blocks_in_async_code_too(client):
         (lambda: al.configure(sampling=0.5), al.InvalidSetting, r"Sampling\(ratio=0.1\), not as 0.5"),
         (lambda: al.configure(redact=5), al.InvalidSetting, "a list such as"),
         (lambda: al.search_traces(5), InvalidQuery, "a filter is a text"),
+        (lambda: al.Client("memory:").start_span("a", "a trace's id"), InvalidTrace, "trace_id=… and parent_id=…, not"),
+        (lambda: al.Client("memory:").end_span("a span's id"), InvalidTrace, "trace_id=… and span_id=…, not"),
+        (lambda: al.add_trace({}, "target"), InvalidTrace, "the target is given as a span"),
+        (lambda: al.log_feedback(trace_id="1" * 32, value=1, source="HUMAN"), InvalidAssessment, "AssessmentSource"),
+        (lambda: al.log_feedback(trace_id="1" * 32, value=1, span_id="x"), InvalidAssessment, "id of 16 hex digits"),
+        (lambda: al.carry(5), TypeError, "a function, to be called elsewhere, not 5"),
+        (lambda: al.configure(experiment=" "), al.InvalidSetting, "an experiment needs a name"),
     ],
 )
 def test_arguments_that_can_not_be_say_what_can(client, call, error, message):

@@ -215,3 +215,11 @@ def test_a_hop_gives_one_tree(client):
     assert forest(client) == "OK\nUNKNOWN caller\n  UNKNOWN service\n    UNKNOWN work"
     assert the(client, "service").parent is None
     assert len(spans(client)) == 3
+
+
+def test_headers_that_can_not_be_written_are_left_alone_and_said_so(client, caplog):
+    pairs = [("a", "b")]
+    with al.start_span("caller"):
+        assert al.inject(pairs) is pairs
+    assert pairs == [("a", "b")]
+    assert "a mapping of headers" in caplog.text

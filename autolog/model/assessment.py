@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from autolog import capture
 from autolog.errors import InvalidAssessment
 from autolog.guard import attempt
-from autolog.ids import new_trace_id, now_ns
+from autolog.ids import new_trace_id, now_ns, parse_id
 from autolog.redact import redact_keys
-from autolog.texts import Leaf, rewritten, strings
+from autolog.texts import Leaf, rewritten, strings, text, text_or_none
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -45,6 +45,7 @@ class AssessmentSource:
         except ValueError:
             known = ", ".join(SourceType.__members__)
             raise InvalidAssessment(f"{self.source_type!r} is not a type of source; there are: {known}") from None
+        object.__setattr__(self, "source_id", text(self.source_id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,13 @@ class Assessment:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
             raise InvalidAssessment(f"an assessment needs a name, not {self.name!r}")
+        if not isinstance(self.source, AssessmentSource):
+            raise InvalidAssessment(f"a source is given as AssessmentSource('HUMAN', 'ada'), not as {self.source!r}")
+        try:
+            parse_id(self.span_id or "1" * 16, 16)
+        except ValueError as wrong:
+            raise InvalidAssessment(f"span_id names a span of the trace: {wrong}") from None
+        object.__setattr__(self, "rationale", text_or_none(self.rationale))
         if isinstance(self.error, BaseException):
             error = self.error
             object.__setattr__(self, "error", f"{type(error).__name__}: {redact_keys(attempt(str, error, default=''))}")
