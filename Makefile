@@ -18,8 +18,12 @@ demo: install  ## run an agent, a question to documents, both on recorded traffi
 	$(BIN)/python examples/rag_langchain.py
 	$(BIN)/python examples/service.py
 
+.PHONY: chromium
+chromium: install  ## install the browser that pages are tested in, where that can be done without asking
+	$(BIN)/python -m tests.browser.chromium
+
 .PHONY: test
-test: install  ## every environment of the matrix, as noxfile.py says
+test: chromium  ## every environment of the matrix, as noxfile.py says
 	$(BIN)/nox --error-on-missing-interpreters
 
 .PHONY: quick

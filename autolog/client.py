@@ -20,6 +20,7 @@ from autolog.frame import frame
 from autolog.ids import format_trace_id, now_ns, parse_id
 from autolog.model.assessment import Assessment
 from autolog.model.graft import end_forgotten, graft, mark_forgotten
+from autolog.model.outline import Outline
 from autolog.model.run import Run
 from autolog.model.span import Span, SpanType
 from autolog.model.trace import Trace, TraceInfo, TraceState
@@ -404,6 +405,24 @@ class Client:
         if trace is None:
             raise self._not_found(trace_id)
         return trace
+
+    def get_outline(self, trace_id: str) -> Outline:
+        """Return the trace with its spans' names, times, tokens and no payloads; raise `NotFound` where there is none."""
+        self._pipeline.flush()
+        outline = self._store.get_outline(trace_id)
+        if outline is None:
+            raise self._not_found(trace_id)
+        return outline
+
+    def get_span(self, trace_id: str, span_id: str) -> Span:
+        """Return one span of a trace, without reading the others; raise `NotFound` where there is none."""
+        self._pipeline.flush()
+        span = self._store.get_span(trace_id, span_id)
+        if span is None:
+            raise NotFound(
+                f"no span {span_id!r} of trace {trace_id!r} in {self.location}; get_trace() has all of a trace"
+            )
+        return span
 
     def get_last_active_trace_id(self, *, thread_local: bool = False) -> str | None:
         """Return the id of the trace that was started last in this process, or in this thread, or `None`."""

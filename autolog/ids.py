@@ -22,6 +22,7 @@ _perf_counter_ns = time.perf_counter_ns
 _anchor = time.time_ns() - _perf_counter_ns()
 _DRIFT_NS = 1_000_000_000
 _MOST_NS = 2**63
+_HEX = frozenset("0123456789abcdefABCDEF")
 
 
 def new_trace_id() -> int:
@@ -71,7 +72,7 @@ def format_span_id(span_id: int) -> str:
 
 def parse_id(text: str, digits: int) -> int:
     """Return the id that `text` spells in hex; raise `ValueError` where it is not one of `digits` digits."""
-    if not isinstance(text, str) or len(text) != digits or not (value := int(text, 16)):
+    if not isinstance(text, str) or len(text) != digits or set(text) - _HEX or not (value := int(text, 16)):
         raise ValueError(f"{text!r} is not an id of {digits} hex digits")
     return value
 

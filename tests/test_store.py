@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import autolog as al
 from autolog import Client, InvalidQuery, InvalidSetting, NotFound, SpanType, StoreError, TokenUsage, TraceState
+from autolog.model.outline import outline
 from autolog.stores.base import default_path
 from autolog.stores.sqlite import migrations
 from autolog.testing import fresh_client, spans, traces
@@ -499,3 +500,63 @@ def test_the_schema_says_its_version_and_owner(path):
     assert connection.execute("PRAGMA application_id").fetchone() == (migrations.APPLICATION_ID,)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
+
+
+# --- parts of a trace ------------------------------------------------------------------------------------
+
+
+def many(client, count=30):
+    with client.tracer.start_span("root") as root:
+        for number in range(count):
+            with client.tracer.start_span(f"step {number}", SpanType.TOOL) as span:
+                span.set_inputs({"span_id": root.span_id, "number": number, "text": f'{{"span_id":"{root.span_id}"'})
+                if number % 10 == 0:
+                    client.flush()
+    return root
+
+
+def test_an_outline_has_every_span_without_what_went_in(client):
+    root = many(client)
+    trace = client.get_trace(root.trace_id)
+
+    outlined = client.get_outline(root.trace_id)
+
+    assert outlined == outline(trace)
+    assert [span.name for span in outlined.spans] == ["root", *(f"step {number}" for number in range(30))]
+
+
+def test_an_outline_tells_of_failures_first_tokens_and_calls_that_are_told_of_twice(client):
+    with pytest.raises(ValueError, match="no such order"), client.tracer.start_span("ask"):
+        with client.tracer.start_span("model", "CHAT_MODEL") as model:
+            model.set_attribute("gen_ai.response.time_to_first_chunk", 0.25)
+            model.set_attribute("gen_ai.request.model", "m")
+        with client.tracer.start_span("same", "CHAT_MODEL") as same:
+            same.set_attribute("autolog.duplicate_of", model.span_id)
+        raise ValueError("no such order: é")
+
+    outlined = client.get_outline(model.trace_id)
+
+    assert outlined == outline(client.get_trace(model.trace_id))
+    assert outlined.info.error == "ValueError: no such order: é"
+    [root, model_line, same_line] = outlined.spans
+    assert (root.status, root.error_type) == ("ERROR", "ValueError")
+    assert (model_line.first_token_ns, model_line.model) == (250_000_000, "m")
+    assert same_line.is_duplicate
+
+
+def test_one_span_is_read_without_the_others(client):
+    root = many(client)
+    trace = client.get_trace(root.trace_id)
+
+    assert [client.get_span(root.trace_id, span.span_id) for span in trace.spans] == list(trace.spans)
+    with pytest.raises(NotFound, match="no span"):
+        client.get_span(root.trace_id, "0" * 15 + "1")
+    with pytest.raises(NotFound, match="no trace"):
+        client.get_outline("0" * 31 + "1")
+
+
+def test_ids_are_hex_digits_only(client):
+    many(client, 1)
+    for wrong in ("0x" + "1" * 30, "1_" * 16, "+" + "1" * 31, " " * 31 + "1"):
+        with pytest.raises(NotFound):
+            client.get_trace(wrong)

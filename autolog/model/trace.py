@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from autolog.display import terminal
@@ -115,6 +117,8 @@ class TraceInfo:
     """US dollars, counted as the tokens are."""
     span_count: int = 0
     error_count: int = 0
+    error: str | None = None
+    """What the span that failed first says of it."""
     version: str | None = None
     """The program's version."""
     client_request_id: str | None = None
@@ -172,6 +176,7 @@ class TraceInfo:
             "cost": self.cost.to_dict() if self.cost else None,
             "span_count": self.span_count,
             "error_count": self.error_count,
+            "error": self.error,
             "version": self.version,
             "client_request_id": self.client_request_id,
             "assessments": [assessment.to_dict() for assessment in self.assessments],
@@ -321,6 +326,16 @@ class Trace:
         import json
 
         return cls.from_dict(json.loads(text))
+
+    def save_html(self, path: str | os.PathLike[str]) -> Path:
+        """Write the trace as one HTML file that needs no other, to open in a browser or to send; return its path."""
+        from autolog.model.outline import outline
+        from autolog.viewer.document import document
+        from autolog.viewer.page import page
+
+        written = Path(path).expanduser()
+        written.write_text(page(document(outline(self), self.spans), title=self.name), encoding="utf-8")
+        return written
 
     def show(self) -> None:
         """Print the tree, in colour where rich is installed."""

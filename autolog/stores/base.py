@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from autolog.capture import Limits
 from autolog.errors import InvalidSetting
 from autolog.model.assessment import Assessment
+from autolog.model.outline import Outline
 from autolog.model.run import Run
 from autolog.model.span import Span
 from autolog.model.trace import Trace, TraceInfo
@@ -35,6 +36,12 @@ class Store(Protocol):
 
     def get_trace(self, trace_id: str) -> Trace | None:
         """Return the trace with its spans, or `None`."""
+
+    def get_outline(self, trace_id: str) -> Outline | None:
+        """Return the trace with the outlines of its spans, or `None`."""
+
+    def get_span(self, trace_id: str, span_id: str) -> Span | None:
+        """Return one span of a trace, or `None`."""
 
     def search(self, query: TraceQuery) -> PagedList[TraceInfo]:
         """Return a page of the traces that `query` asks for, in its order."""

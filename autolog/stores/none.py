@@ -30,5 +30,7 @@ class NoStore:
             "no traces are kept, for the store is none:; set_store() or AUTOLOG_STORE choose one that keeps them"
         )
 
-    get_trace = search = delete = set_tags = put_assessments = delete_assessment = _nothing_is_kept
+    get_trace = get_outline = get_span = search = delete = set_tags = put_assessments = delete_assessment = (
+        _nothing_is_kept
+    )
     put_run = get_run = list_runs = set_run = list_experiments = _nothing_is_kept

@@ -143,7 +143,13 @@ CREATE TABLE indexed(last INTEGER NOT NULL);
 INSERT INTO indexed VALUES (0);
 """
 
-STEPS = (_FIRST, _SECOND)
+_THIRD = """
+ALTER TABLE traces ADD COLUMN error TEXT;               -- what the span that failed first says
+ALTER TABLE spans ADD COLUMN first_token_ns INTEGER;    -- from its start to the first piece of an answer
+ALTER TABLE spans ADD COLUMN duplicate INTEGER;         -- 1: the same call as the model call above it
+"""
+
+STEPS = (_FIRST, _SECOND, _THIRD)
 VERSION = len(STEPS)
 
 

@@ -11,6 +11,7 @@ from autolog import semconv
 from autolog.guard import attempt
 from autolog.ids import format_span_id, parse_id
 from autolog.model.assessment import Assessment
+from autolog.model.outline import Outline, SpanOutline
 from autolog.model.span import Link, Span, SpanEvent, SpanType, Status
 from autolog.model.trace import Trace, TraceInfo, in_tree_order
 from autolog.model.usage import Cost, TokenUsage
@@ -32,6 +33,59 @@ def read_trace(trace_id: bytes, connection: sqlite3.Connection) -> Trace | None:
     spans = connection.execute(f"SELECT {', '.join(_SPAN_READ)} FROM spans WHERE rid = ?", (rid,)).fetchall()
     chunks = connection.execute("SELECT codec, body FROM payloads WHERE rid = ? ORDER BY id", (rid,)).fetchall()
     return _trace(row, spans, chunks, read_assessments([rid], connection).get(rid, ()))
+
+
+def read_outline(trace_id: bytes, connection: sqlite3.Connection) -> Outline | None:
+    """Return the trace with the outlines of its spans, reading no payloads; or `None`."""
+    row = connection.execute(f"{_SELECT_TRACE} FROM traces t WHERE t.trace_id = ?", (trace_id,)).fetchone()
+    if row is None:
+        return None
+    sql = f"SELECT {', '.join(_OUTLINE_READ)} FROM spans WHERE rid = ? ORDER BY start_ns"
+    spans = tuple(map(_outlined, connection.execute(sql, (row[0],))))
+    return Outline(_info(row, read_assessments([row[0]], connection).get(row[0], ())), spans)
+
+
+_OUTLINE_READ = (
+    "span_id", "parent_id", "name", "type", "status", "start_ns", "end_ns", "first_token_ns", "model", "input_tokens",
+    "output_tokens", "cost", "error_type", "duplicate",
+)  # fmt: skip
+
+
+def _outlined(row: Sequence[Any]) -> SpanOutline:
+    span_id, parent_id, name, span_type, status, *others, duplicate = row
+    parent = parent_id.hex() if parent_id else None
+    return SpanOutline._make((span_id.hex(), parent, name, span_type, str(STATUSES[status]), *others, bool(duplicate)))
+
+
+def read_span(trace_id: bytes, span_id: bytes, connection: sqlite3.Connection) -> Span | None:
+    """Return one span of a trace, or `None`."""
+    sql = (
+        f"SELECT t.rid, {', '.join('s.' + name for name in _SPAN_READ)} FROM traces t JOIN spans s ON s.rid = t.rid "
+        "WHERE t.trace_id = ? AND s.span_id = ?"
+    )
+    row = connection.execute(sql, (trace_id, span_id)).fetchone()
+    if row is None:
+        return None
+    # The last record of a span holds; what its text does not stand in need not be read.
+    chunks = connection.execute("SELECT codec, body FROM payloads WHERE rid = ? ORDER BY id DESC", (row[0],))
+    for codec, body in chunks:
+        record = attempt(_record_of, span_id.hex(), codec, body, default=None)
+        if record is not None:
+            return _span(int.from_bytes(trace_id, "big"), row[1:], {span_id.hex(): record})
+    return _span(int.from_bytes(trace_id, "big"), row[1:], {})
+
+
+def _record_of(span_id: str, codec: int, body: bytes) -> dict[str, Any] | None:
+    """Return the record of one span, without reading those of the others where that can be."""
+    text = compression.decompress(body) if codec == compression.ZSTD else body
+    beginning = b'{"span_id":"%s"' % span_id.encode()
+    place = text.find(beginning)
+    if place < 0:
+        return None
+    if text.find(beginning, place + 1) < 0:
+        return json.JSONDecoder().raw_decode(text[place:].decode())[0]  # type: ignore[no-any-return]
+    # A payload quotes a record.
+    return next((record for record in json.loads(text) if record["span_id"] == span_id), None)
 
 
 def read_infos(rids: Sequence[int], connection: sqlite3.Connection) -> list[TraceInfo]:
@@ -66,6 +120,7 @@ def _info(row: Sequence[Any], assessments: Sequence[Assessment]) -> TraceInfo:
         cost=Cost(fields["cost_input"], fields["cost_output"], cost) if cost is not None else None,
         span_count=fields["spans"],
         error_count=fields["errors"],
+        error=fields["error"],
         version=fields["version"],
         client_request_id=fields["client_request_id"],
         assessments=assessments,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from autolog import capture
+from autolog import capture, semconv
 from autolog.model.message import preview
 from autolog.model.span import Span, StatusCode
 from autolog.model.trace import TraceContext, TraceState
@@ -21,12 +21,13 @@ STATUSES = (StatusCode.UNSET, StatusCode.OK, StatusCode.ERROR, StatusCode.CANCEL
 _GRAVITY = (0, 1, 3, 2)
 SPAN_COLUMNS = (
     "rid", "span_id", "parent_id", "name", "type", "status", "start_ns", "end_ns", "model", "provider",
-    "input_tokens", "output_tokens", "cost", "error_type",
+    "input_tokens", "output_tokens", "cost", "error_type", "first_token_ns", "duplicate",
 )  # fmt: skip
 ROWS_WORTH_INDEXING = 256
 """Rows of payloads: for fewer, a search reads them faster than their words would be indexed."""
 NEVER = 2**62
 _MAX_LABEL = 500
+_MAX_ERROR = 400
 # Six bytes are stored as they are; eight would take a third more of the index, and gain nothing.
 _LABEL_BYTES = 6
 MANY_NAMES = ("span.names", "many")
@@ -59,6 +60,7 @@ class Summary:
     metadata: str | None = None
     version: str | None = None
     client_request_id: str | None = None
+    error: str | None = None
 
     def values(self) -> tuple[Any, ...]:
         return tuple(getattr(self, name) for name in self.__slots__)
@@ -66,7 +68,9 @@ class Summary:
     def add(self, span: Span, *, is_new: bool, newly_ended: bool) -> None:
         self.start_ns = min(self.start_ns, span.start_time_ns)
         self.spans += is_new
-        self.errors += newly_ended and span._status.is_error
+        if newly_ended and span._status.is_error:
+            self.errors += 1
+            self.error = self.error or _failure(span)
         if not self.name:
             self.name = text(span.name)
         rank = 0 if span._parent is not None else 1 if span._parent_id is not None else 2
@@ -133,6 +137,11 @@ def _total(usage: TokenUsage) -> int | None:
         return usage.total_tokens
     known = [count for count in (usage.input_tokens, usage.output_tokens) if count is not None]
     return sum(known) if known else None
+
+
+def _failure(span: Span) -> str | None:
+    said = span._status.description or span._attributes.get(semconv.ERROR_TYPE)
+    return text(capture.preview([str(said)], _MAX_ERROR)) if said else None
 
 
 def _previewed(context: TraceContext | None, name: str, payload: Any) -> str | None:

@@ -19,12 +19,13 @@ from autolog.errors import StoreError
 from autolog.fork import ForkLock, call_in_child
 from autolog.ids import parse_id
 from autolog.model.assessment import Assessment
+from autolog.model.outline import Outline
 from autolog.model.run import Run
 from autolog.model.span import Span
 from autolog.model.trace import Trace, TraceInfo
 from autolog.stores.sqlite import migrations, rows, runs, tags
 from autolog.stores.sqlite.assessments import delete_assessment, put_assessments
-from autolog.stores.sqlite.read import read_trace
+from autolog.stores.sqlite.read import read_outline, read_span, read_trace
 from autolog.stores.sqlite.readers import Reader, Readers
 from autolog.stores.sqlite.write import DELETE_AT_ONCE, batches_of, delete, parts, write_batches
 
@@ -71,6 +72,16 @@ class SqliteStore:
         """Return the trace with its spans, or `None`."""
         key = _key(trace_id)
         return None if key is None else self._read(partial(read_trace, key))
+
+    def get_outline(self, trace_id: str) -> Outline | None:
+        """Return the trace with the outlines of its spans, or `None`."""
+        key = _key(trace_id)
+        return None if key is None else self._read(partial(read_outline, key))
+
+    def get_span(self, trace_id: str, span_id: str) -> Span | None:
+        """Return one span of a trace, or `None`."""
+        trace, span = _key(trace_id), _key(span_id, 16)
+        return None if trace is None or span is None else self._read(partial(read_span, trace, span))
 
     def search(self, query: TraceQuery) -> PagedList[TraceInfo]:
         """Return a page of the traces that `query` asks for, in its order."""
@@ -284,9 +295,9 @@ class SqliteStore:
         return f"{self.location} can't be used ({text}). Set AUTOLOG_STORE to a file that can be written."
 
 
-def _key(trace_id: str) -> bytes | None:
+def _key(written: str, digits: int = 32) -> bytes | None:
     try:
-        return parse_id(trace_id, 32).to_bytes(16, "big")
+        return parse_id(written, digits).to_bytes(digits // 2, "big")
     except ValueError:
         return None
 

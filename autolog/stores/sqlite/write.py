@@ -11,6 +11,7 @@ from typing import Any
 
 from autolog import capture, semconv
 from autolog.capture import Limits
+from autolog.model.outline import first_token_ns
 from autolog.model.span import Span
 from autolog.model.usage import Cost, TokenUsage
 from autolog.stores import compression
@@ -186,6 +187,8 @@ def _span_values(rid: int, span: Span) -> tuple[Any, ...]:
         None if usage is None else usage.output_tokens,
         None if cost is None else cost.total,
         text(attributes.get(semconv.ERROR_TYPE)),
+        first_token_ns(span),
+        1 if semconv.DUPLICATE_OF in attributes else None,
     )
 
 

@@ -1,0 +1,1 @@
+"""Traces to look at: one viewer in notebooks, in files and in the web page."""

@@ -1,0 +1,33 @@
+"""The viewer's scripts in one: the modules that a web page loads one by one, for a page that can load nothing."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+STATIC = Path(__file__).parent / "static"
+LIBRARY = STATIC / "vendor" / "htm-preact.js"
+
+_IMPORT = re.compile(r"^import\s[^;]*?from\s+['\"](?P<path>\./[^'\"]+)['\"];?\n", re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:const|let|function|class)\b)", re.MULTILINE)
+
+
+@cache
+def bundle(entry: str) -> str:
+    """Return the module `entry` and all that it imports as one script, each module once, before those that need it.
+
+    All share one scope: no two modules may declare the same name.
+    """
+    found: dict[Path, str] = {}
+    _add(STATIC / entry, found)
+    return "".join(found.values())
+
+
+def _add(path: Path, found: dict[Path, str]) -> None:
+    if path in found:
+        return
+    source = path.read_text(encoding="utf-8")
+    for imported in _IMPORT.finditer(source):
+        _add(path.parent / imported["path"], found)
+    found[path] = _EXPORT.sub("", _IMPORT.sub("", source))

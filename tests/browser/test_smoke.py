@@ -1,0 +1,26 @@
+"""Pages open."""
+
+from __future__ import annotations
+
+import autolog as al
+
+
+def record():
+    with al.start_span("answer", inputs={"q": "<script>alert(1)</script>"}) as span, al.start_span("look up", "TOOL"):
+        pass
+    return al.get_trace(span.trace_id)
+
+
+def test_a_saved_trace_opens(client, tmp_path, new_page, screenshot):
+    page = new_page()
+    page.goto(record().save_html(tmp_path / "trace.html").as_uri())
+    page.get_by_role("treeitem").nth(1).wait_for()
+    screenshot(page)
+
+
+def test_the_web_page_opens(client, address, new_page, screenshot):
+    record()
+    page = new_page()
+    page.goto(address)
+    page.get_by_text("answer").wait_for()
+    screenshot(page)
