@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from autolog import capture, semconv
+from autolog import capture, semconv, texts
 from autolog.model.message import preview
 from autolog.model.span import Span, StatusCode
 from autolog.model.trace import TraceContext, TraceState
@@ -141,7 +141,7 @@ def _total(usage: TokenUsage) -> int | None:
 
 def _failure(span: Span) -> str | None:
     said = span._status.description or span._attributes.get(semconv.ERROR_TYPE)
-    return text(capture.preview([str(said)], _MAX_ERROR)) if said else None
+    return text(capture.preview([texts.text(said)], _MAX_ERROR)) if said else None
 
 
 def _previewed(context: TraceContext | None, name: str, payload: Any) -> str | None:
