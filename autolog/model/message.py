@@ -32,12 +32,12 @@ def _texts(payload: Any, depth: int = 0) -> Iterator[str]:
 
 def _object_texts(payload: dict[str, Any], depth: int) -> Iterator[str]:
     # A conversation is known by its last turn; an answer by all of its parts.
-    for key in ("messages", "input", "prompt", "query"):
+    for key in ("messages", "question", "input", "prompt", "query"):
         if payload.get(key):
             turns = payload[key]
             yield from _texts(turns[-1] if isinstance(turns, list) else turns, depth + 1)
             return
-    for key in ("choices", "output", "message", "content", "text", "refusal", "reasoning_content", "documents"):
+    for key in _ANSWERS:
         if payload.get(key):
             yield from _texts(payload[key], depth + 1)
             return
@@ -46,4 +46,20 @@ def _object_texts(payload: dict[str, Any], depth: int) -> Iterator[str]:
         function = call.get("function") or call.get("custom") or call
         yield f"{function.get('name')}({function.get('arguments') or function.get('input') or ''})"
     if not calls and "role" not in payload:
-        yield capture.json_bytes(payload).decode()
+        yield from _named(payload)
+
+
+_ANSWERS = (
+    "choices", "answer", "output", "response", "result", "message", "content", "text", "refusal", "reasoning_content",
+    "documents",
+)  # fmt: skip
+
+
+def _named(payload: dict[str, Any]) -> Iterator[str]:
+    """Yield a single text as it is, and else values with their names, as a call of a function is written."""
+    if len(payload) == 1 and isinstance(only := next(iter(payload.values())), str):
+        yield only
+        return
+    for name, value in payload.items():
+        shown = value if isinstance(value, str) else capture.json_bytes(value).decode()
+        yield f"{name}={shown}"
