@@ -278,9 +278,7 @@ def configure(
 
 def set_experiment(experiment_name: str) -> None:
     """Make this the experiment that traces belong to from now on."""
-    if not isinstance(experiment_name, str) or not experiment_name.strip():
-        raise InvalidSetting(f"an experiment needs a name, not {experiment_name!r}")
-    default_client().tracer.experiment = experiment_name
+    default_client().configure(experiment=experiment_name)
 
 
 def set_store(address: str | os.PathLike[str] | None) -> None:

@@ -13,14 +13,14 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 from queue import SimpleQueue
 
-from autolog import semconv
 from autolog.context import suppress
 from autolog.counters import Losses, Stats
 from autolog.delivery import Delivery
 from autolog.errors import StoreError
 from autolog.fork import ForkLock, call_in_child
 from autolog.guard import guarded
-from autolog.model.span import Span, Status, StatusCode
+from autolog.model.graft import mark_abandoned
+from autolog.model.span import Span
 from autolog.sampling import Sampling
 from autolog.settings import Settings
 from autolog.span_queue import UNMEASURED, SpanQueue
@@ -269,9 +269,7 @@ def _abandon(span: Span) -> None:
     if span.abandon is not None:
         span.abandon()
         return
-    span.set_attribute(semconv.ABANDONED, True)
-    if span._status.code is StatusCode.UNSET:
-        span.set_status(Status(StatusCode.ERROR, "the program exited before this span ended"))
+    mark_abandoned(span, "the program exited before this span ended")
     span.end()
 
 

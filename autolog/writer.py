@@ -250,17 +250,17 @@ class Writer:
             and self._is_kept(span, decide=decide)
         ]
         for start in range(0, len(new), _BATCH):
-            part = [span for span in new[start : start + _BATCH] if self._shown.get(span._span_id) != _looks(span)]
-            looks = {span._span_id: _looks(span) for span in part}
+            seen = [(span, _looks(span)) for span in new[start : start + _BATCH]]
+            changed = [(span, looks) for span, looks in seen if self._shown.get(span._span_id) != looks]
             # Copies, for the program goes on changing the spans themselves.
-            shown = [self._as_it_is_now(span) for span in part]
+            shown = [self._as_it_is_now(span) for span, _ in changed]
             try:
                 if running := [span for span in shown if span is not None and span.end_time_ns is None]:
                     self._write(running)
             except StoreError as error:
                 self._keep(self._unwritten, str(error))
                 return
-            self._shown.update(looks)
+            self._shown.update({span._span_id: looks for span, looks in changed})
 
     def _as_it_is_now(self, span: Span) -> Span | None:
         span.resolve()

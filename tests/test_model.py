@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import autolog as al
-from autolog import Cost, SpanType, Status, StatusCode, TokenUsage, Trace
+from autolog import Cost, SpanEvent, SpanType, Status, StatusCode, TokenUsage, Trace
 from autolog.model.message import preview
 from autolog.model.trace import count_once, in_tree_order, totals
-from autolog.testing import traces
+from autolog.testing import spans, traces
 from autolog.tracer import Tracer
 
 
@@ -200,3 +200,18 @@ def test_a_preview_of_what_is_nested_without_end_is_short():
         for _ in range(10_000):
             value = wrap(value)
         assert preview(value) is None
+
+
+def test_a_span_takes_events_and_its_end_as_mlflow_users_give_them(client):
+    span = client.start_trace("t", start_time_ns=1_000)
+    span.add_event(SpanEvent("retry", attributes={"attempt": 2}))
+    span.add_event(SpanEvent("late", 5_000))
+    span.end(end_time_ns=9_000)
+
+    [stored] = spans(client)
+    assert [(event.name, dict(event.attributes)) for event in stored.events] == [
+        ("retry", {"attempt": 2}),
+        ("late", {}),
+    ]
+    assert stored.events[0].timestamp_ns > stored.events[1].timestamp_ns == 5_000
+    assert stored.end_time_ns == 9_000

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from autolog import capture
 from autolog.errors import InvalidAssessment
-from autolog.guard import attempt
 from autolog.ids import new_trace_id, now_ns, parse_id
-from autolog.redact import redact_keys
+from autolog.model.span import exception_message
 from autolog.texts import Leaf, rewritten, strings, text, text_or_none
 
 if TYPE_CHECKING:
@@ -85,8 +84,8 @@ class Assessment:
             raise InvalidAssessment(f"span_id names a span of the trace: {wrong}") from None
         object.__setattr__(self, "rationale", text_or_none(self.rationale))
         if isinstance(self.error, BaseException):
-            error = self.error
-            object.__setattr__(self, "error", f"{type(error).__name__}: {redact_keys(attempt(str, error, default=''))}")
+            said = f"{type(self.error).__name__}: {exception_message(self.error)}"
+            object.__setattr__(self, "error", said)
         object.__setattr__(self, "value", capture.plain(capture.snapshot(self.value)))
         object.__setattr__(self, "metadata", strings(self.metadata))
 

@@ -65,6 +65,12 @@ def _moments(span: Span) -> list[int]:
 
 def mark_forgotten(span: Span) -> None:
     """Say of an open span that nobody ended it."""
-    span.set_attributes({semconv.ABANDONED: True, semconv.ERROR_TYPE: "forgotten"})
+    span.set_attribute(semconv.ERROR_TYPE, "forgotten")
+    mark_abandoned(span, "nobody ended this span")
+
+
+def mark_abandoned(span: Span, reason: str) -> None:
+    """Say of an open span why it is ended in its program's stead, unless that knew how it went."""
+    span.set_attribute(semconv.ABANDONED, True)
     if span.status.code is StatusCode.UNSET:
-        span.set_status(Status(StatusCode.ERROR, "nobody ended this span"))
+        span.set_status(Status(StatusCode.ERROR, reason))

@@ -102,7 +102,7 @@ class SpanEvent:
     """Something that happened at one moment of a span: an exception, the first token, a retry."""
 
     name: str
-    timestamp_ns: int
+    timestamp_ns: int = field(default_factory=now_ns)
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -349,8 +349,13 @@ class Span(otel.Span):
             Status(code, description) if description else (Status.OK if code is StatusCode.OK else Status(code))
         )
 
-    def add_event(self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None) -> None:
-        """Record that something happened now, or at `timestamp` in nanoseconds."""
+    def add_event(
+        self, name: str | SpanEvent, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None
+    ) -> None:
+        """Record that something happened now, or at `timestamp` in nanoseconds; or an event, as MLflow's users give it."""
+        given = name if isinstance(name, SpanEvent) else None
+        if given is not None:
+            name, attributes, timestamp = given.name, given.attributes, given.timestamp_ns
         self._add(SpanEvent(text(name), moment(timestamp), _pictured(attributes)))
 
     def _add(self, event: SpanEvent) -> None:
@@ -395,9 +400,7 @@ class Span(otel.Span):
         """Record that `exception` passed through here; its stack is left to the span that it came from."""
         with guarded:
             if self._failed_below == (id(exception), type(exception)):
-                with suppress():
-                    message = attempt(str, exception, default="")
-                self._fail(exception_type(exception), redact_keys(message))
+                self._fail(exception_type(exception), exception_message(exception))
                 self._tell_parent(exception)
             else:
                 self.record_exception(exception)
@@ -463,8 +466,9 @@ class Span(otel.Span):
         outputs: Any = None,
         attributes: Mapping[str, Any] | None = None,
         status: Any = None,
+        end_time_ns: int | None = None,
     ) -> None:
-        """End it now, or at `end_time` in nanoseconds. A second call changes nothing."""
+        """End it now, or at `end_time`, which MLflow's users call `end_time_ns`. A second call changes nothing."""
         if self.end_time_ns is not None:
             return
         if outputs is not None:
@@ -475,6 +479,8 @@ class Span(otel.Span):
             self.set_status(status)
         if self._status is Status.UNSET:
             self._status = Status.OK
+        if end_time is None:
+            end_time = end_time_ns
         ended_ns = now_ns() if end_time is None else moment(end_time)
         self.end_time_ns = ended_ns if ended_ns > self.start_time_ns else self.start_time_ns  # noqa: FURB136 - faster
         if self._on_end is not None:
@@ -634,16 +640,24 @@ def exception_event(
     exception: BaseException, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None
 ) -> SpanEvent:
     """Describe an exception, without keeping it: it holds the frames that it passed, and all that they hold."""
-    with suppress():  # its `__str__` may be traced, and fail
-        message = attempt(str, exception, default="<its __str__ failed>")
-        stack = attempt(_stack, exception, default="")
     details = {
         semconv.EXCEPTION_TYPE: exception_type(exception),
-        semconv.EXCEPTION_MESSAGE: redact_keys(message),
-        semconv.EXCEPTION_STACKTRACE: redact_keys(stack),
+        semconv.EXCEPTION_MESSAGE: exception_message(exception, "<its __str__ failed>"),
+        semconv.EXCEPTION_STACKTRACE: _said(_stack, exception, ""),
         **_pictured(attributes),
     }
     return SpanEvent(semconv.EXCEPTION_EVENT, moment(timestamp), details)
+
+
+def exception_message(exception: BaseException, otherwise: str = "") -> str:
+    """Return what an exception says, without keys; `otherwise` where its `__str__` fails."""
+    return _said(str, exception, otherwise)
+
+
+def _said(say: Callable[[BaseException], str], exception: BaseException, otherwise: str) -> str:
+    with suppress():  # its `__str__` may be traced, and fail
+        message = attempt(say, exception, default=otherwise)
+    return redact_keys(message)
 
 
 def _pictured(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
