@@ -15,6 +15,10 @@ OPTIONAL = {
     "openai": "integrations/openai",
     "langchain_core": "integrations/langchain",
     "llama_index": "integrations/llama_index",
+    "fastapi": "server",
+    "typer": "cli",
+    "nbclient": "notebook",
+    "playwright": "browser",
 }
 MISSING = [name for name in OPTIONAL if importlib.util.find_spec(name) is None]
 collect_ignore = [OPTIONAL[name] for name in MISSING]

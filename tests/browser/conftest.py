@@ -11,8 +11,6 @@ import pytest
 
 from tests.browser import chromium
 
-pytest.importorskip("playwright")
-
 SCREENSHOTS = Path(os.environ.get("AUTOLOG_SCREENSHOTS", "screenshots"))
 
 
