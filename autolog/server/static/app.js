@@ -1,5 +1,55 @@
-// The web page: which page the address names, and what is around it.
-import { html, render } from "./viewer/preact.js";
+// The web page: its bar, and below it the page that the address names.
+import { html, render, useEffect, useState } from "./viewer/preact.js";
+import { get } from "./api.js";
+import { Help } from "./help.js";
+import { useKeys } from "./keys.js";
+import { address, go, useAddress } from "./router.js";
 
-const traces = await (await fetch("api/traces")).json();
-render(html`<ul>${traces.traces.map((trace) => html`<li>${trace.name}</li>`)}</ul>`, document.getElementById("app"));
+// A page is a module that exports `Page`, a component of {route, health}: route is {page, parts, params}. It is loaded
+// when it is first shown. `key` opens it, after a "g".
+const PAGES = {
+  traces: { title: "Traces", key: "t", load: () => import("./list.js") },
+};
+const FIRST = "traces";
+
+const loaded = {};
+
+function usePage(name) {
+  const [, set] = useState(0);
+  useEffect(() => {
+    if (loaded[name]) return;
+    PAGES[name].load().then(
+      (module) => { loaded[name] = module.Page; set((count) => count + 1); },
+      (error) => { loaded[name] = () => html`<p class="al-empty">This page could not be loaded: ${error.message}</p>`; set((count) => count + 1); },
+    );
+  }, [name]);
+  return loaded[name];
+}
+
+function App() {
+  const route = useAddress();
+  const name = route.page in PAGES ? route.page : FIRST;
+  const Page = usePage(name);
+  const [health, setHealth] = useState(null);
+  const [isHelpOpen, setHelpOpen] = useState(false);
+  useEffect(() => { get("health").then(setHealth, () => {}); }, []);
+  useEffect(() => { document.title = `${PAGES[name].title} · autolog`; }, [name]);
+  useEffect(() => { if (route.page !== name) go(address(name), { replace: true }); }, [route.page, name]);
+  const keys = { "?": () => setHelpOpen((is) => !is) };
+  for (const [page, { key }] of Object.entries(PAGES)) if (key) keys[`g ${key}`] = () => go(address(page));
+  useKeys(keys);
+  return html`
+    <header class="al-bar">
+      <a class="al-brand" href=${address(FIRST)}>autolog</a>
+      <nav aria-label="Pages">
+        ${Object.entries(PAGES).filter(([, page]) => page.title && !page.isHidden).map(([page, { title, key }]) => html`
+          <a href=${address(page)} aria-current=${page === name ? "page" : undefined} title=${key && `g ${key}`}>${title}</a>`)}
+      </nav>
+      <span class="al-store" title=${health && `autolog ${health.version}`}>${health && health.store}</span>
+      <button class="al-quiet" title="Keys (?)" aria-label="Keys" onClick=${() => setHelpOpen(true)}>?</button>
+    </header>
+    <main class="al-page">${Page && html`<${Page} key=${name} route=${{ ...route, page: name }} health=${health} />`}</main>
+    ${isHelpOpen && html`<${Help} pages=${PAGES} onClose=${() => setHelpOpen(false)} />`}`;
+}
+
+render(html`<${App} />`, document.getElementById("app"));
