@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 from hypothesis import given, settings
@@ -560,3 +561,30 @@ def test_ids_are_hex_digits_only(client):
     for wrong in ("0x" + "1" * 30, "1_" * 16, "+" + "1" * 31, " " * 31 + "1"):
         with pytest.raises(NotFound):
             client.get_trace(wrong)
+
+
+def test_traces_are_read_whole_while_others_write(path):
+    writer, reader = Client(path), Client(path)
+    root = writer.start_trace("long")
+    writer.flush()
+    is_done = threading.Event()
+
+    def write():
+        for number in range(200):
+            writer.end_span(writer.start_span(f"step {number}", root, inputs={"n": number}))
+            writer.flush()
+        is_done.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    seen = []
+    while not is_done.is_set():
+        trace = reader.get_trace(root.trace_id)
+        seen.append(len(trace.spans))
+        assert all(span.inputs == {"n": int(span.name.split()[1])} for span in trace.spans if span.parent_id)
+        assert trace.info.span_count == len(trace.spans)
+    thread.join()
+    assert seen == sorted(seen)
+    writer.end_trace(root)
+    writer.close()
+    reader.close()

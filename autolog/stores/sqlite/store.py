@@ -90,7 +90,7 @@ class SqliteStore:
         from autolog.stores.sqlite import texts
         from autolog.stores.sqlite.find import search
 
-        if not self._read(lambda _: True):  # which brings an older file up to date
+        if not self._is_there():
             return PagedList()
         if texts.are_asked_for(query.filter):
             with suppress(StoreError):  # of a file that can only be read: then what the index has not is read
@@ -215,11 +215,19 @@ class SqliteStore:
             return _waiting(lambda: _in_transaction(self._open(create=True), work))
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Do `work` on the store as it is; `None` where no store was made yet."""
+        """Do `work` on the store as it is, while others read and write; `None` where no store was made yet."""
+        if not self._is_there():
+            return None
+        with self._reader() as reader:
+            return _waiting(lambda: _of_one_moment(reader.connection, work))
+
+    def _is_there(self) -> bool:
+        """Whether a store was made; an older one is brought up to date."""
         with self._lock, self._explained():
             if self._connection is None and self.path is not None and not self.path.exists():
-                return None
-            return _waiting(lambda: work(self._open(create=False)))
+                return False
+            _waiting(lambda: self._open(create=False))
+            return True
 
     def _open(self, *, create: bool) -> sqlite3.Connection:
         if self._connection is not None:
@@ -325,6 +333,15 @@ def _waiting(work: Callable[[], T]) -> T:
                 raise
             # SQLite's own waiting sleeps up to 100 ms and is unfair; a short random one is neither.
             time.sleep(random.uniform(0.0005, 0.005))
+
+
+def _of_one_moment(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    """Read: all that is read is as it was at one moment, whatever is written meanwhile."""
+    connection.execute("BEGIN")
+    try:
+        return work(connection)
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
