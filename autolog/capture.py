@@ -185,6 +185,7 @@ UNLIMITED = Limits(max_string=2**62, max_payload=2**62, max_media=2**62)
 _DATA_URL = re.compile(r"data:(?P<mime>[\w.+-]+/[\w.+-]+)?(?:;[\w.=+-]+)*;base64,", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{64,}={0,2}\Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_CUT = re.compile(r"… \[\d+ more characters cut\]")
 _MEDIA_KEYS = frozenset({"data", "b64_json", "file_data", "partial_image_b64", "image_url", "url", "result"})
 _INT_BITS = 63
 
@@ -306,7 +307,8 @@ class _Repair:
                 self.cut = True
                 return media(text)
         text = clean_text(text)
-        if len(text) > self._limits.max_string:
+        # What another process cut at the same place is left as it is.
+        if len(text) > self._limits.max_string and not _CUT.fullmatch(text, self._limits.max_string):
             self.cut = True
             left = len(text) - self._limits.max_string
             return f"{text[: self._limits.max_string]}… [{left} more characters cut]"

@@ -18,7 +18,19 @@ if sys.version_info >= (3, 14):
         """Return what `compress` was given."""
         return zstd.decompress(data)
 
+    def decompress_within(data: bytes, most: int) -> bytes:
+        """Return what `compress` was given, or of more than `most` bytes just more than that; raise `ValueError`."""
+        reader = zstd.ZstdDecompressor()
+        try:
+            expanded: bytes = reader.decompress(data, most + 1)
+        except zstd.ZstdError as error:
+            raise ValueError(str(error)) from error
+        if len(expanded) <= most and not reader.eof:
+            raise ValueError("it ends too early")
+        return expanded
+
 else:
+    import io
     import threading
 
     import zstandard
@@ -35,3 +47,11 @@ else:
     def decompress(data: bytes) -> bytes:
         """Return what `compress` was given."""
         return zstandard.ZstdDecompressor().decompress(data)
+
+    def decompress_within(data: bytes, most: int) -> bytes:
+        """Return what `compress` was given, or of more than `most` bytes just more than that; raise `ValueError`."""
+        try:
+            with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data)) as reader:
+                return bytes(reader.read(most + 1))
+        except zstandard.ZstdError as error:
+            raise ValueError(str(error)) from error
