@@ -143,6 +143,19 @@ __all__ = [
 ]
 
 
+def load_ipython_extension(_shell: Any) -> None:
+    """Do as `autolog()`, for `%load_ext autolog`."""
+    autolog()
+
+
+def unload_ipython_extension(_shell: Any) -> None:
+    """Trace no more, for `%unload_ext autolog`."""
+    from autolog.notebook import unfollow
+
+    autolog(log_traces=False)
+    unfollow()
+
+
 def __getattr__(name: str) -> Any:
     # `autolog.openai`, `autolog.langchain`, …: a handle for each integration there is.
     try:

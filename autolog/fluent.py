@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
@@ -69,6 +70,7 @@ class Autolog:
         store: str | os.PathLike[str] | None = None,
         experiment: str | None = None,
         duplicates: Literal["nest", "merge", "drop"] | None = None,
+        display: bool | None = None,
     ) -> None:
         """Trace all supported libraries, or those named, except those in `exclude`.
 
@@ -76,8 +78,8 @@ class Autolog:
         asked for anew. With `log_traces=False` (or MLflow's `disable=True`) the libraries' own functions are put
         back. `store` and `experiment` are as in `set_store` and `set_experiment`. A model call that a framework and
         the SDK below it both report is one call: `duplicates` says what becomes of the SDK's span, which is to
-        `"nest"` below the framework's, to `"merge"` into it, or to `"drop"`. `AUTOLOG_TRACING=false` in the
-        environment makes it do nothing.
+        `"nest"` below the framework's, to `"merge"` into it, or to `"drop"`. In a notebook the traces of a cell show
+        below it, but not with `display=False`. `AUTOLOG_TRACING=false` in the environment makes it do nothing.
 
         Raises `UnknownIntegration` for a name that there is not, and `Unavailable` for a named library that is
         not installed.
@@ -96,6 +98,10 @@ class Autolog:
             set_experiment(experiment)
         if duplicates is not None:
             default_client().configure(duplicates=duplicates)
+        if display is not None:
+            default_client().configure(display=display)
+        if _is_in_ipython():
+            _follow_cells()
         _turn_on(chosen, {}, asked=bool(names))
 
     def __getattr__(self, name: str) -> Handle:
@@ -111,6 +117,18 @@ class Autolog:
 
 
 autolog = Autolog()
+
+
+def _is_in_ipython() -> bool:
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    return shell is not None and shell() is not None
+
+
+def _follow_cells() -> None:
+    from autolog.notebook import follow
+
+    if default_client().settings.tracing is not False:
+        follow()
 
 
 def _turn_on(names: Sequence[str], options: Mapping[str, Any], *, asked: bool) -> None:

@@ -76,6 +76,10 @@ class Settings:
     """Bytes of a streamed answer that are kept to put it together."""
     exit_timeout: float = 5.0
     """Seconds that the interpreter's exit may wait for the store."""
+    display: bool | None = None
+    """Whether the traces of a notebook's cell show below it. By default in notebooks, and not in IPython's terminal."""
+    display_limit: int = 10
+    """Traces that are shown of one cell, the newest."""
 
     def replace(self, **changes: Any) -> Settings:
         """Return these settings with `changes`; raise `InvalidSetting` for an unknown name or a wrong type."""
@@ -119,7 +123,7 @@ _FIXED: Mapping[str, str] = {
 _DEFAULTS = Settings()
 _TEXTS = frozenset({"store", "version", "otlp_endpoint", "otlp_protocol", "redact_region"})
 # The other types of those whose default is None.
-_TYPES: Mapping[str, type] = {"tracing": bool, "redact": tuple, "sample_keep_slower": float}
+_TYPES: Mapping[str, type] = {"tracing": bool, "display": bool, "redact": tuple, "sample_keep_slower": float}
 _CHOICES = {"duplicates": ("nest", "merge", "drop"), "otlp_conventions": ("gen_ai", "openinference")}
 
 

@@ -12,6 +12,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.trace import Span as OtelSpan
 
 from autolog.context import _SUPPRESS_KEY, Block, _get_current, begin_block, innermost, innermost_step
+from autolog.guard import guarded
 from autolog.ids import moment, new_span_id, new_trace_id, now_ns
 from autolog.model.span import Span, SpanType
 from autolog.model.trace import TraceContext
@@ -44,6 +45,8 @@ class Tracer:
         """Whether spans of other libraries may say who the end user is."""
         self.version: str | None = None
         self.last_trace_id: int | None = None
+        self.on_root: Callable[[Span], None] | None = None
+        """Whoever wants to know of each trace that begins."""
         self._thread = threading.local()
         self._on_start = on_start
         self._on_end = on_end
@@ -197,6 +200,9 @@ class Tracer:
         self.last_trace_id = self._thread.last_trace_id = root._trace_id
         if _AMBIENT_KEY in current:
             _apply_ambient(current[_AMBIENT_KEY], context)
+        if self.on_root is not None:
+            with guarded:
+                self.on_root(root)
 
     def _fate(self, trace_id: int, around: SpanContext | None, ratio: float | None) -> bool | None:
         """Return whether to record a trace, before a rule is asked; `around` is the span of elsewhere that it is in."""

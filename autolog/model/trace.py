@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from autolog.display import terminal
 from autolog.fork import ForkLock
+from autolog.guard import guarded
 from autolog.model.assessment import Assessment
 from autolog.model.span import Span, SpanType
 from autolog.model.usage import Cost, TokenUsage
@@ -346,6 +347,14 @@ class Trace:
 
     def __repr__(self) -> str:
         return f"Trace({self.trace_id}, {self.name!r}, {self.state}, {len(self.spans)} spans)"
+
+    def _repr_mimebundle_(self, include: Container[str] | None = None, **_: Any) -> dict[str, str]:
+        """Return what a notebook shows: the viewer, and one line of plain text."""
+        from autolog.viewer.notebook import PLAIN, mimebundle
+
+        with guarded:
+            return mimebundle([self], include=include)
+        return {PLAIN: repr(self)}
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield terminal.tree(self)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from autolog.errors import InvalidQuery
+from autolog.guard import guarded
 
 T = TypeVar("T")
 
@@ -22,6 +23,20 @@ class PagedList(list[T]):
     def __init__(self, found: Iterable[T] = (), token: str | None = None) -> None:
         super().__init__(found)
         self.token = token
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """Return what a notebook shows of a list of traces: a table."""
+        from autolog.model.trace import Trace, TraceInfo
+        from autolog.viewer.table import mimebundle
+
+        with guarded:
+            if all(isinstance(one, (Trace, TraceInfo)) for one in self):
+                return mimebundle(self, has_more=self.token is not None)
+        return {}
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        # IPython has a way of its own to print lists, which goes before what is above.
+        printer.text(repr(self) if cycle else self._repr_mimebundle_().get("text/plain") or repr(self))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""One HTML page that shows a trace and loads nothing: what a file holds, and a notebook's frame."""
+"""One HTML page that shows traces and loads nothing: what a file holds, and a notebook's frame."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import html
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -19,39 +20,67 @@ _PAGE = """<!doctype html>
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
-<style>{style}</style>
-</head>
+{head}</head>
 <body data-place="{place}">
 <div id="viewer"></div>
 <script type="application/gzip" id="document">{data}</script>
-<script>{library}</script>
-<script type="module">{script}</script>
-</body>
+{scripts}</body>
 </html>
 """
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What is the same in every page of a place."""
+
+    policy: str
+    head: str
+    scripts: str
+
+
 def page(document: dict[str, Any], *, title: str, place: str = "file") -> str:
-    """Return the page of a document; `place` is `file`, or `notebook` where there is less room."""
-    script, style, library, policy = _parts()
-    packed = gzip.compress(capture.json_bytes(document), mtime=0)
+    """Return the page of a document; `place` is `file`, or `notebook`, whose document is `notebook.carried`."""
+    parts = _PLACES[place]()
     return _PAGE.format(
-        policy=policy, title=html.escape(title), style=style, place=place, library=library, script=script,
-        data=base64.b64encode(packed).decode(),
+        policy=parts.policy, title=html.escape(title), head=parts.head, place=place, scripts=parts.scripts,
+        data=_packed(capture.json_bytes(document)),
     )  # fmt: skip
 
 
 @cache
-def _parts() -> tuple[str, str, str, str]:
-    script = bundle("inline.js")
-    style = (STATIC / "viewer.css").read_text(encoding="utf-8")
-    library = LIBRARY.read_text(encoding="utf-8")
+def _file() -> _Parts:
+    style, library, script = _style("viewer.css"), LIBRARY.read_text(encoding="utf-8"), bundle("inline.js")
+    scripts = f'<script>{library}</script>\n<script type="module">{script}</script>\n'
+    return _Parts(_policy((library, script), style), f"<style>{style}</style>\n", scripts)
+
+
+@cache
+def _notebook() -> _Parts:
+    # Every output of a notebook has the viewer in it: packed, it is a third as long.
+    style, library = _style("viewer.css", "notebook.css"), LIBRARY.read_text(encoding="utf-8")
+    script, loader = bundle("notebook.js"), bundle("loader.js")
+    packed = _packed(capture.json_bytes({"style": style, "library": library, "script": script}))
+    scripts = f'<script type="application/gzip" id="parts">{packed}</script>\n<script type="module">{loader}</script>\n'
+    return _Parts(_policy((loader, library, script), style), "", scripts)
+
+
+_PLACES = {"file": _file, "notebook": _notebook}
+
+
+def _style(*names: str) -> str:
+    return "".join((STATIC / name).read_text(encoding="utf-8") for name in names)
+
+
+def _policy(scripts: tuple[str, ...], style: str) -> str:
     # By their hashes: whatever is in a trace, no other script runs, and nothing is loaded.
-    policy = (
-        f"default-src 'none'; script-src {_hash(library)} {_hash(script)}; style-src {_hash(style)}; "
+    return (
+        f"default-src 'none'; script-src {' '.join(map(_hash, scripts))}; style-src {_hash(style)}; "
         "img-src data: blob:; media-src data: blob:; base-uri 'none'; form-action 'none'"
     )
-    return script, style, library, policy
+
+
+def _packed(content: bytes) -> str:
+    return base64.b64encode(gzip.compress(content, mtime=0)).decode()
 
 
 def _hash(source: str) -> str:
