@@ -273,6 +273,8 @@ SETTINGS = {
     "max_media": ("5", 5),
     "max_stream": ("6", 6),
     "exit_timeout": ("7", 7.0),
+    "display": ("false", False),
+    "display_limit": ("8", 8),
 }
 
 
