@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from io import TextIOWrapper
 
 
 def main() -> None:
@@ -15,4 +17,8 @@ def main() -> None:
         sys.exit(
             "The command line needs two packages more: pip install 'autolog-tracing[cli]', or [ui] for the web page too"
         )
-    app()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            with suppress(ValueError):  # closed by whoever called
+                stream.reconfigure(errors="backslashreplace")  # what a locale can't write ends no listing
+    app(prog_name="autolog")

@@ -6,18 +6,40 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Look at the traces of LLM programs.", pretty_exceptions_enable=False)
+from autolog.cli import doctor, options, run, traces
+from autolog.cli.output import is_terminal
+
+# Boxes and colours are for people.
+app = typer.Typer(
+    cls=options.Explained,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich" if is_terminal() else None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=options.examples(
+        "autolog run script.py",
+        "autolog traces list",
+        "autolog traces show last",
+        "autolog ui",
+    ),
+)
+app.command("doctor", cls=options.Command, epilog=doctor.EPILOG)(doctor.doctor)
+app.command("run", cls=run.Run, epilog=run.EPILOG)(run.run)
+app.add_typer(traces.app, name="traces")
+
+
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        from autolog import __version__
+
+        typer.echo(f"autolog {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
-def _commands() -> None:
+def commands(
+    version: Annotated[
+        bool, typer.Option("--version", help="Tell the version.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
     """Look at the traces of LLM programs."""
-
-
-@app.command()
-def ui(port: Annotated[int, typer.Option(help="The port to listen on.")] = 4321) -> None:
-    """Serve the web page of the store."""
-    from autolog.client import default_client
-    from autolog.server.serve import serve
-
-    serve(default_client(), port=port)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 # Recorded text may try to drive the terminal: escape sequences, line breaks, right-to-left overrides.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_BREAK = re.compile("\r\n|[\n\r]")
 _MAX_NAME = 80
 _MAX_DOCUMENTS = 5
 _MAX_DOCUMENT = 90
 _MAX_REASON = 160
+_FAILED = "failed"
 _STYLES = {
     "AGENT": "magenta",
     "WORKFLOW": "magenta",
@@ -39,17 +41,32 @@ class Row:
     branch: str
     span_type: str
     name: str
-    figures: str
+    figures: tuple[str, ...]
+    """The duration first, then what else is known."""
     reason: str | None
     """Why the span failed, where it did."""
-    details: tuple[str, ...] = ()
-    """Lines below it: the documents that were retrieved."""
+    start: float = 0.0
+    """When it began: 0 at the trace's start, 1 at its end."""
+    stop: float = 1.0
+    indent: str = ""
+    """What stands before a line below it."""
+    documents: tuple[str, ...] = ()
+    """What was retrieved, a line each."""
 
 
 def safe(text: str, length: int) -> str:
     """Return `text` on one line, without what a terminal would obey, cut to `length` characters."""
     line = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", " ".join(text[: length * 4].split()))
     return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def safe_lines(text: str, most: int | None = None) -> list[str]:
+    """Return the lines of `text`, indented as they are, without what a terminal would obey; `most` of them, or all."""
+    lines = [_CONTROL.sub("\N{REPLACEMENT CHARACTER}", line.expandtabs(4)) for line in _BREAK.split(text)]
+    if most is not None and len(lines) > most:
+        left = len(lines) - most
+        return [*lines[:most], f"… {left} line{'' if left == 1 else 's'} more"]
+    return lines
 
 
 def duration(nanoseconds: int | None) -> str:
@@ -103,26 +120,47 @@ def rows(trace: Trace) -> Iterator[Row]:
     for span in trace.spans:
         children.setdefault(span.parent_id if span.parent_id in known else None, []).append(span)
     roots = children.get(None, [])
+    scale = _Scale.of(trace.spans)
     stack = [(span, "", span is roots[-1], True) for span in reversed(roots)]
     while stack:
         span, indent, is_last, is_root = stack.pop()
         branch = "" if is_root else indent + ("└─ " if is_last else "├─ ")
         below = children.get(span.span_id, [])
         deeper = "" if is_root else indent + ("   " if is_last else "│  ")
-        yield _row(span, branch, deeper + ("│  " if below else "   "))
+        yield _row(span, branch, deeper + ("│  " if below else "   "), scale)
         stack.extend((child, deeper, child is below[-1], False) for child in reversed(below))
 
 
-def _row(span: Span, branch: str, indent: str) -> Row:
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """The time from the first start of a trace's spans to their last end."""
+
+    start_ns: int
+    length_ns: int
+
+    @classmethod
+    def of(cls, spans: Sequence[Span]) -> _Scale:
+        start = min((span.start_time_ns for span in spans), default=0)
+        stop = max((span.end_time_ns or span.start_time_ns for span in spans), default=0)
+        return cls(start, max(stop - start, 1))
+
+    def at(self, moment_ns: int | None) -> float:
+        """Return where a moment is, from 0 to 1; what has not ended ends with the rest."""
+        return 1.0 if moment_ns is None else min(max((moment_ns - self.start_ns) / self.length_ns, 0.0), 1.0)
+
+
+def _row(span: Span, branch: str, indent: str, scale: _Scale) -> Row:
     figures = [duration(span.duration_ns), tokens(span.usage), money(span.cost)]
-    reason = safe(span.status.description or "failed", _MAX_REASON) if span.status.is_error else None
+    reason = safe(span.status.description or _FAILED, _MAX_REASON) if span.status.is_error else None
     if span.status.code == "CANCELLED":
         figures.append("cancelled")
     if span.get_attribute("autolog.duplicate_of") is not None:
         figures.append("same call")
     name = safe(span.name, _MAX_NAME)
-    details = tuple(f"{indent}{line}" for line in _documents(span))
-    return Row(branch, str(span.span_type), name, "  ".join(filter(None, figures)), reason, details)
+    return Row(
+        branch, str(span.span_type), name, tuple(filter(None, figures)), reason, scale.at(span.start_time_ns),
+        scale.at(span.end_time_ns), indent, tuple(_documents(span)),
+    )  # fmt: skip
 
 
 def _documents(span: Span) -> Iterator[str]:
@@ -142,28 +180,72 @@ def text(trace: Trace) -> str:
     """Return the tree as plain text."""
     lines = [heading(trace)]
     for row in rows(trace):
-        lines.append(f"{row.branch}{row.span_type} {row.name}  {row.figures}")
+        lines.append("  ".join([f"{row.branch}{row.span_type} {row.name}", *row.figures]))
         if row.reason:
             lines[-1] += f"  ✗ {row.reason}"
-        lines += row.details
+        lines += [f"{row.indent}{document}" for document in row.documents]
     return "\n".join(lines)
 
 
-def tree(trace: Trace) -> Text:
-    """Return the tree for rich. Recorded text is never read as markup."""
+_NARROW = 90
+_BAR = 24
+_LONGEST_LABEL = 60
+
+
+def tree(trace: Trace, width: int = 0) -> Text:
+    """Return the tree for rich, in `width` cells with a bar a span on the time of the trace, where that is wide enough.
+
+    Recorded text is never read as markup.
+    """
     from rich.text import Text
 
+    shown = list(rows(trace))
     drawn = Text(heading(trace), style="bold", no_wrap=True, overflow="ellipsis")
-    for row in rows(trace):
-        drawn.append(f"\n{row.branch}", style="not bold dim")
-        drawn.append(row.span_type, style=f"not bold {_STYLES.get(row.span_type, 'white')}")
-        drawn.append(f" {row.name}", style="bold")
-        drawn.append(f"  {row.figures}", style="not bold dim")
-        if row.reason:
-            drawn.append(f"  ✗ {row.reason}", style="bold red")
-        for detail in row.details:
-            drawn.append(f"\n{detail}", style="not bold dim italic")
+    labels = [_label(row) for row in shown]
+    room = min(max((label.cell_len for label in labels), default=0), _LONGEST_LABEL, width - _BAR - 30)
+    for row, label in zip(shown, labels, strict=True):
+        drawn.append("\n")
+        if width >= _NARROW:
+            label.truncate(room, overflow="ellipsis", pad=True)
+            drawn.append_text(label).append(f"  {_bar(row)}  ", style=f"not bold {_style(row)}")
+            drawn.append(f"{row.figures[0]:>8}", style="not bold")
+            drawn.append("".join(f"  {figure}" for figure in row.figures[1:]), style="not bold dim")
+            if row.reason and row.reason != _FAILED:
+                drawn.append(f"\n{row.indent}", style="not bold dim")
+                drawn.append(f"✗ {row.reason}", style="bold red")
+            elif row.reason:
+                drawn.append(f"  ✗ {row.reason}", style="bold red")
+        else:
+            drawn.append_text(label).append("".join(f"  {figure}" for figure in row.figures), style="not bold dim")
+            if row.reason:
+                drawn.append(f"  ✗ {row.reason}", style="bold red")
+        for document in row.documents:
+            drawn.append(f"\n{row.indent}{document}", style="not bold dim italic")
     return drawn
+
+
+def _label(row: Row) -> Text:
+    from rich.text import Text
+
+    label = Text(row.branch, style="not bold", end="")
+    label.stylize("dim")
+    label.append(row.span_type, style=_style(row)).append(f" {row.name}", style="bold")
+    return label
+
+
+def _style(row: Row) -> str:
+    return "red" if row.reason else _STYLES.get(row.span_type, "white")
+
+
+def _bar(row: Row) -> str:
+    """Return a bar of half cells on the time of the trace, at least half a cell long."""
+    first = min(int(row.start * _BAR * 2), _BAR * 2 - 1)
+    last = max(round(row.stop * _BAR * 2), first + 1)
+    halves = [first <= half < last for half in range(_BAR * 2)]
+    return "".join(_HALVES[pair] for pair in zip(halves[::2], halves[1::2], strict=True))
+
+
+_HALVES = {(False, False): " ", (True, False): "╸", (False, True): "╺", (True, True): "━"}
 
 
 def show(trace: Trace) -> None:
@@ -173,4 +255,5 @@ def show(trace: Trace) -> None:
     except ImportError:
         print(text(trace))
     else:
-        Console().print(tree(trace), soft_wrap=True)
+        console = Console()
+        console.print(tree(trace, console.width), soft_wrap=True)
