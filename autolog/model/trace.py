@@ -357,7 +357,7 @@ class Trace:
         return {PLAIN: repr(self)}
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield terminal.tree(self)
+        yield terminal.tree(self, options.max_width)
 
 
 def in_tree_order(spans: Iterable[Span]) -> tuple[Span, ...]:
