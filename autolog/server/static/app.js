@@ -3,6 +3,7 @@ import { html, render, useEffect, useState } from "./viewer/preact.js";
 import { get } from "./api.js";
 import { Help } from "./help.js";
 import { useKeys } from "./keys.js";
+import { Notices } from "./notice.js";
 import { address, go, useAddress } from "./router.js";
 
 // A page is a module that exports `Page`, a component of {route, health}: route is {page, parts, params}. It is loaded
@@ -49,6 +50,7 @@ function App() {
       <button class="al-quiet" title="Keys (?)" aria-label="Keys" onClick=${() => setHelpOpen(true)}>?</button>
     </header>
     <main class="al-page">${Page && html`<${Page} key=${name} route=${{ ...route, page: name }} health=${health} />`}</main>
+    <${Notices} />
     ${isHelpOpen && html`<${Help} pages=${PAGES} onClose=${() => setHelpOpen(false)} />`}`;
 }
 

@@ -1,0 +1,65 @@
+// News from the server: called when anything in the store changed, while somebody can see the page.
+import { useEffect, useRef } from "./viewer/preact.js";
+import { url } from "./api.js";
+
+// At most one call in this time, and none while the one before is at work.
+const PAUSE = 700;
+
+// Call `onChange`, which may return a promise, after each change. A hidden page listens to nothing, for a browser has
+// six connections to a server and each listener holds one; it is called when it is seen again.
+export function useChanges(onChange, isActive = true) {
+  const held = useRef(onChange);
+  held.current = onChange;
+  useEffect(() => {
+    if (!isActive) return undefined;
+    let source = null;
+    let isBusy = false;
+    let isDue = false;
+    let timer = 0;
+    const run = async () => {
+      timer = 0;
+      isBusy = true;
+      isDue = false;
+      try {
+        await held.current();
+      } catch {
+        // The next change tries again; a list that can't be loaded says so itself.
+      }
+      isBusy = false;
+      if (isDue && source) timer = setTimeout(run, PAUSE);
+    };
+    const due = () => {
+      isDue = true;
+      if (!isBusy && !timer) timer = setTimeout(run, 50);
+    };
+    const listen = () => {
+      source = new EventSource(url("changes"), { withCredentials: true });
+      source.addEventListener("change", due);
+    };
+    const stop = () => {
+      source?.close();
+      source = null;
+      clearTimeout(timer);
+      timer = 0;
+    };
+    const seen = () => {
+      if (document.hidden) stop();
+      else if (!source) {
+        listen();
+        due();
+      }
+    };
+    if (!document.hidden) listen();
+    document.addEventListener("visibilitychange", seen);
+    return () => {
+      document.removeEventListener("visibilitychange", seen);
+      stop();
+    };
+  }, [isActive]);
+}
+
+// A number that grows every `seconds`, for what says how long ago something was.
+export function everySeconds(seconds, tick) {
+  const timer = setInterval(() => document.hidden || tick(Date.now()), seconds * 1000);
+  return () => clearInterval(timer);
+}
