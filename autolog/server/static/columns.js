@@ -1,6 +1,7 @@
 // The columns of the list: what each shows of a trace, what it is sorted by, and which filter its values are.
 import { html } from "./viewer/preact.js";
 import { absolute, compact, counted, duration, moment, money, number, relative } from "./formats.js";
+import { Bad, Good } from "./icons.js";
 import { keyed, quoted } from "./query.js";
 
 export const STATES = {
@@ -58,10 +59,10 @@ function Tags({ info }) {
     <${Value} condition=${`${keyed("tags", key)} = ${quoted(value)}`} className="al-chip"><span class="al-muted">${key} </span>${value}<//>`);
 }
 
-// 👍 and 👎 for true and false, else the value itself, briefly.
+// A thumb for true and false, else the value itself, briefly.
 export function verdict(value) {
-  if (value === true || value === "true" || value === "yes") return "👍";
-  if (value === false || value === "false" || value === "no") return "👎";
+  if (value === true || value === "yes") return html`<span class="al-ok"><${Good} label="yes" /></span>`;
+  if (value === false || value === "no") return html`<span class="al-error"><${Bad} label="no" /></span>`;
   const text = typeof value === "string" ? value : typeof value === "number" ? String(Number(value.toPrecision(3))) : JSON.stringify(value);
   return text.length > 24 ? `${text.slice(0, 23)}…` : text;
 }
@@ -84,27 +85,27 @@ const valueOf = (field, name = field) => ({ info }) =>
 // `width` is in pixels, or `grow` a share of what is left. A column that `has` says nothing of is shown where any trace on
 // the page has it: one that is empty takes no room.
 export const COLUMNS = [
-  { id: "time", title: "Time", width: 86, order: "timestamp",
+  { id: "time", title: "Time", width: 74, order: "timestamp",
     show: ({ info, now }) => html`<span title=${`${relative(info.start_time_ns, now)}\n${absolute(info.start_time_ns)}`}>${moment(info.start_time_ns, now)}</span>` },
-  { id: "name", title: "Name", width: 116, order: "name", filter: (info) => `name = ${quoted(info.name)}` },
+  { id: "name", title: "Name", width: 100, order: "name", filter: (info) => `name = ${quoted(info.name)}` },
   { id: "input", title: "Input", grow: 10, show: ({ info }) => html`<span title=${info.request_preview}>${info.request_preview}</span>` },
   { id: "output", title: "Output", grow: 12, show: Output },
-  { id: "duration", title: "Duration", width: 78, order: "duration", isNumber: true, show: Duration },
-  { id: "tokens", title: "Tokens", width: 52, order: "tokens", isNumber: true, has: (info) => info.usage,
+  { id: "duration", title: "Duration", width: 62, order: "duration", isNumber: true, show: Duration },
+  { id: "tokens", title: "Tokens", width: 46, order: "tokens", isNumber: true, has: (info) => info.usage,
     show: ({ info }) => html`<span title=${tokensTitle(info)}>${compact(tokensOf(info))}</span>` },
   { id: "cost", title: "Cost", width: 60, order: "cost", isNumber: true, has: (info) => info.cost,
     show: ({ info }) => info.cost && html`<span title=${`input ${money(info.cost.input)}, output ${money(info.cost.output)}`}>${money(info.cost.total)}</span>` },
-  { id: "session", title: "Session", width: 64, order: "session", has: (info) => info.session, show: valueOf("session") },
-  { id: "user", title: "User", width: 50, order: "user", has: (info) => info.user, show: valueOf("user") },
-  { id: "tags", title: "Tags", width: 132, has: (info) => Object.keys(info.tags).length, show: Tags },
-  { id: "version", title: "Version", width: 52, order: "version", has: (info) => info.version, show: valueOf("version") },
-  { id: "feedback", title: "Feedback", width: 96, has: (info) => info.assessments.some((one) => one.kind === "feedback"), show: Feedback },
+  { id: "session", title: "Session", width: 54, order: "session", has: (info) => info.session, show: valueOf("session") },
+  { id: "user", title: "User", width: 44, order: "user", has: (info) => info.user, show: valueOf("user") },
+  { id: "tags", title: "Tags", width: 150, has: (info) => Object.keys(info.tags).length, show: Tags },
+  { id: "version", title: "Version", width: 46, order: "version", has: (info) => info.version, show: valueOf("version") },
+  { id: "feedback", title: "Feedback", width: 84, has: (info) => info.assessments.some((one) => one.kind === "feedback"), show: Feedback },
   { id: "experiment", title: "Experiment", width: 90, order: "experiment", isOptional: true, show: valueOf("experiment") },
   { id: "run", title: "Run", width: 90, order: "run", isOptional: true, show: valueOf("run") },
   { id: "spans", title: "Spans", width: 52, order: "spans", isOptional: true, isNumber: true, show: ({ info }) => number(info.span_count) },
   { id: "errors", title: "Errors", width: 52, order: "errors", isOptional: true, isNumber: true, show: ({ info }) => info.error_count > 0 && html`<span class="al-error">${number(info.error_count)}</span>` },
   { id: "expected", title: "Expected", width: 120, isOptional: true,
-    show: ({ info }) => info.assessments.filter((one) => one.kind === "expectation").map((one) => verdict(one.value)).join(" · ") },
+    show: ({ info }) => info.assessments.filter((one) => one.kind === "expectation").map((one) => html`<span>${verdict(one.value)} </span>`) },
   { id: "id", title: "Trace id", width: 110, isOptional: true, show: ({ info }) => html`<span class="al-mono" title=${info.trace_id}>${info.trace_id.slice(0, 12)}</span>` },
 ];
 

@@ -7,7 +7,7 @@ import { absolute, relative } from "./formats.js";
 import { tried } from "./notice.js";
 
 const THUMB = "helpful";
-const SOURCES = { HUMAN: ["a person", "☺"], LLM_JUDGE: ["a judging model", "⚖"], CODE: ["code", "⚙"] };
+const SOURCES = { HUMAN: "a person", LLM_JUDGE: "a judging model", CODE: "code" };
 
 // The last name that was judged by thumbs here.
 let thumbName = THUMB;
@@ -25,7 +25,7 @@ export async function thumb(info, value, spanId = null) {
 }
 
 function titleOf(one, spanName) {
-  const [who] = SOURCES[one.source.source_type] ?? [one.source.source_type];
+  const who = SOURCES[one.source.source_type] ?? one.source.source_type;
   const lines = [
     one.kind === "expectation" ? `expected: ${text(one.value)}` : text(one.value), one.rationale, one.error,
     `${one.source.source_id} (${who}), ${relative(one.last_update_time_ns)}`, absolute(one.last_update_time_ns),
@@ -39,20 +39,20 @@ const text = (value) => (typeof value === "string" ? value : value === null ? ""
 // All that is said, each a button that opens it.
 export function Assessments({ info, spanName, onOpen, onSpan }) {
   return info.assessments.map((one) => {
-    const [, sign] = SOURCES[one.source.source_type] ?? ["", "?"];
     const name = one.span_id ? spanName(one.span_id) : null;
     const value = one.value === null ? html`<span class="al-error">failed</span>` : verdict(one.value);
     return html`<button key=${one.assessment_id} class=${`al-chip al-said al-said-${one.kind} ${one.valid ? "" : "al-gone"}`} title=${titleOf(one, name)}
       onClick=${() => { if (one.span_id) onSpan(one.span_id); onOpen(one); }}>
-      <span aria-hidden="true">${one.kind === "expectation" ? "◎" : sign}</span> <span class="al-muted">${one.name}</span> ${value}${name && html`<span class="al-muted"> · ${name}</span>`}</button>`;
+      <span class="al-muted">${one.kind === "expectation" ? "expected " : ""}${one.name}</span> ${value}
+      <span class="al-muted al-by">${name && `on ${name} `}${one.source.source_id}</span></button>`;
   });
 }
 
 // What somebody types as a value: true, false and numbers are these, all else is text.
 export function valueIn(typed) {
   const trimmed = typed.trim();
-  if (/^(true|yes|👍)$/i.test(trimmed)) return true;
-  if (/^(false|no|👎)$/i.test(trimmed)) return false;
+  if (/^(true|yes)$/i.test(trimmed)) return true;
+  if (/^(false|no)$/i.test(trimmed)) return false;
   return /^-?(\d+\.?\d*|\.\d+)(e-?\d+)?$/i.test(trimmed) ? Number(trimmed) : typed;
 }
 

@@ -4,6 +4,7 @@ import { mount } from "./viewer/viewer.js";
 import { download, get, getText, part, post } from "./api.js";
 import { Assessments, AssessmentDialog, thumb } from "./feedback.js";
 import { number } from "./formats.js";
+import { Bad, Good } from "./icons.js";
 import { useKeys } from "./keys.js";
 import { useChanges } from "./live.js";
 import { Item, Menu } from "./menu.js";
@@ -73,8 +74,8 @@ export function Trace({ traceId, route, place, count, hasNext, hasPrevious, onSt
         ${place >= 0 && html`<span class="al-muted al-place">${number(place + 1)}${count && ` of ${number(count.count)}${count.is_exact ? "" : "+"}`}</span>`}
         <button class="al-quiet al-mono al-id" title="Copy the id" onClick=${() => copy("the id", traceId)}>${traceId}</button>
         <span class="al-space" />
-        <button class="al-quiet" title="Good (+)" aria-label="Good" onClick=${() => say(true)}>👍</button>
-        <button class="al-quiet" title="Bad (-)" aria-label="Bad" onClick=${() => say(false)}>👎</button>
+        <button class="al-quiet" title="Good (+)" aria-label="Good" onClick=${() => say(true)}><${Good} /></button>
+        <button class="al-quiet" title="Bad (-)" aria-label="Bad" onClick=${() => say(false)}><${Bad} /></button>
         <button class="al-button" title="Feedback, or what was expected (f)" disabled=${!info} onClick=${() => dialog("say", { one: { kind: "feedback", span_id: spanId } })}>Feedback…</button>
         <button class="al-button" title="Copy the link (y)" onClick=${() => copy("the link", here())}>Copy link</button>
         <${Menu} label="More ▾" side="right">${(close) => {
