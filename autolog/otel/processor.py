@@ -24,9 +24,8 @@ from autolog.context import _SUPPRESS_KEY, MIRROR, _get_current, add_source, dee
 from autolog.fork import call_in_child
 from autolog.guard import guarded
 from autolog.ids import format_span_id, format_trace_id
-from autolog.model.span import Link, Span, SpanEvent, SpanType, Status, StatusCode, is_cancelling
-from autolog.otel.translate import USER_NAMES, describe, is_llm, span_type_of
-from autolog.redact import redact_keys
+from autolog.model.span import Link, Span, SpanEvent, SpanType, Status, StatusCode
+from autolog.otel.translate import USER_NAMES, describe, is_llm, span_type_of, take_failure
 from autolog.tracer import Tracer, shared_tracer
 
 logger = logging.getLogger("autolog")
@@ -257,7 +256,8 @@ def _end(mirror: Span, span: sdk.ReadableSpan, *, capture_user: bool) -> None:
         for name in USER_NAMES & attributes.keys():
             del attributes[name]
     mirror._links = [*map(_link, span.links)] or None
-    _take_status(mirror, span.status, events, attributes)
+    if span.status.status_code is otel.StatusCode.ERROR or attributes.get(semconv.STATUS) == StatusCode.CANCELLED:
+        take_failure(mirror, span.status.description, events, attributes)
     mirror.defer(partial(_describe, attributes, span.kind, span.instrumentation_scope, events))
     mirror.end(span.end_time)
 
@@ -276,23 +276,6 @@ def _describe(
     if scope is not None:
         mirror.set_attribute(semconv.SCOPE_NAME, scope.name)
         mirror.set_attribute(semconv.SCOPE_VERSION, scope.version or None)
-
-
-def _take_status(mirror: Span, status: otel.Status, events: Sequence[SpanEvent], attributes: Mapping[str, Any]) -> None:
-    if attributes.get(semconv.STATUS) == StatusCode.CANCELLED:
-        mirror.set_status(Status(StatusCode.CANCELLED, status.description))
-        return
-    if status.status_code is not otel.StatusCode.ERROR:
-        return  # one that nobody gave a status has ended well
-    raised = next((event for event in reversed(events) if event.name == semconv.EXCEPTION_EVENT), None)
-    kind = attributes.get(semconv.ERROR_TYPE) or (raised.attributes.get(semconv.EXCEPTION_TYPE) if raised else None)
-    description = status.description
-    if not description and raised is not None:
-        description = f"{kind}: {raised.attributes.get(semconv.EXCEPTION_MESSAGE) or ''}".removesuffix(": ")
-    code = StatusCode.CANCELLED if isinstance(kind, str) and is_cancelling(kind) else StatusCode.ERROR
-    if isinstance(kind, str):
-        mirror.set_attribute(semconv.ERROR_TYPE, kind)
-    mirror.set_status(Status(code, redact_keys(description) if description else None))
 
 
 def _event(event: sdk.Event) -> SpanEvent:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from autolog import semconv
-from autolog.model.span import Span, SpanEvent, SpanType
+from autolog.model.span import Span, SpanEvent, SpanType, Status, StatusCode, is_cancelling
 from autolog.otel.dialects import (
     genai,
     langfuse,
@@ -127,6 +127,23 @@ def describe(span: Span, attributes: Mapping[str, Any], events: Sequence[SpanEve
         span.set_cost(found.cost)
     span._events = [_safe_event(event) for event in given.events] or None
     _describe_trace(span, found)
+
+
+def take_failure(
+    span: Span, description: str | None, events: Sequence[SpanEvent], attributes: Mapping[str, Any]
+) -> None:
+    """Note how a span failed, or that it was called off; before `describe`."""
+    if attributes.get(semconv.STATUS) == StatusCode.CANCELLED:
+        span.set_status(Status(StatusCode.CANCELLED, description))
+        return
+    raised = next((event for event in reversed(events) if event.name == semconv.EXCEPTION_EVENT), None)
+    kind = attributes.get(semconv.ERROR_TYPE) or (raised.attributes.get(semconv.EXCEPTION_TYPE) if raised else None)
+    if not description and raised is not None:
+        description = f"{kind}: {raised.attributes.get(semconv.EXCEPTION_MESSAGE) or ''}".removesuffix(": ")
+    code = StatusCode.CANCELLED if isinstance(kind, str) and is_cancelling(kind) else StatusCode.ERROR
+    if isinstance(kind, str):
+        span.set_attribute(semconv.ERROR_TYPE, kind)
+    span.set_status(Status(code, redact_keys(description) if description else None))
 
 
 def _describe_trace(span: Span, found: Found) -> None:

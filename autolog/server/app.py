@@ -10,7 +10,8 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from autolog import __version__
-from autolog.server.api import traces
+from autolog.server import otlp
+from autolog.server.api import spans, traces
 from autolog.server.errors import HANDLERS
 from autolog.viewer.bundle import STATIC as VIEWER
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static"
 
-ROUTERS: tuple[APIRouter, ...] = (traces.router,)
+ROUTERS: tuple[APIRouter, ...] = (traces.router, spans.router)
 
 
 def create_app(client: Client) -> FastAPI:
@@ -30,6 +31,7 @@ def create_app(client: Client) -> FastAPI:
         app.add_exception_handler(kind, handler)
     for router in ROUTERS:
         app.include_router(router, prefix="/api")
+    app.include_router(otlp.router)
     app.mount("/static/viewer", StaticFiles(directory=VIEWER), name="viewer")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/", _index, include_in_schema=False)
