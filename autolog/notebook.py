@@ -115,9 +115,6 @@ class Follower:
                 cell.depth -= 1
                 return
             cell.has_ended, self._here.cell = True, None
-            last = getattr(result, "result", None)
-            if isinstance(last, Trace):
-                cell.shown.add(last.trace_id)
             self._show(cell)
 
     def _running(self) -> Cell | None:

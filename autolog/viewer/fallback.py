@@ -23,6 +23,7 @@ _ROOM = 16_000
 _TURNS = 6
 _DOCUMENTS = 4
 _NAME = 80
+_REASON = 120
 _DEEPEST = 12
 _RED = "color:#d1242f"
 _DIM = "opacity:.65"
@@ -43,12 +44,12 @@ class _Room:
     def __init__(self, characters: int) -> None:
         self.left = characters
 
-    def take(self, text: str) -> str:
+    def take(self, text: str, most: int = _TEXT) -> str:
         """Return as much of `text` as there is room for, ready for HTML."""
-        kept = text if len(text) <= _TEXT else text[: _TEXT - 1] + "…"
+        kept = text if len(text) <= most else text[: most - 1] + "…"
         kept = kept[: max(self.left, 0)]
         self.left -= len(kept)
-        return escaped("\n".join(terminal.safe(line, _TEXT) for line in kept.splitlines()))
+        return escaped("\n".join(terminal.safe(line, most) for line in kept.splitlines()))
 
 
 def escaped(text: str) -> str:
@@ -84,7 +85,8 @@ def tokens(info: Any) -> str:
 def _trace(trace: Trace, room: _Room, most: int, *, is_open: bool) -> Iterator[str]:
     style = _RED if trace.info.error_count else ""
     yield f"<details{' open' if is_open else ''}>"
-    yield f'<summary style="{style}"><b>{escaped(heading(trace))}</b></summary>'
+    asked = "" if is_open else room.take(trace.info.request_preview or "", _REASON)
+    yield f'<summary style="{style}"><b>{escaped(heading(trace))}</b> {asked}</summary>'
     hidden = failed = 0
     for number, (span, depth) in enumerate(in_order(trace.spans)):
         is_shown = number < most or (span.status.is_error and failed < most)
@@ -126,7 +128,8 @@ def _span(span: Span, depth: int, room: _Room, *, is_open: bool) -> Iterator[str
         f'<span style="{_DIM}">{escaped(" · ".join(filter(None, figures)))}</span>'
     )
     if span.status.is_error:
-        line += f' <span style="{_RED}">✗ {room.take(span.status.description or "failed")}</span>'
+        reason = terminal.safe(span.status.description or "failed", _REASON)
+        line += f' <span style="{_RED}">✗ {escaped(reason)}</span>'
     margin = f'style="margin-left:{16 * min(depth + 1, _DEEPEST)}px"'
     body = "".join(_body(span, room)) if room.left > 0 else ""
     if not body:

@@ -24,6 +24,7 @@ PLAIN, HTML = "text/plain", "text/html"
 shown: ContextVar[set[str] | None] = ContextVar("autolog-shown", default=None)
 """The ids of the traces that the cell which runs here has shown, where somebody keeps account of that."""
 
+_SHORTEST = 1_000
 _LEAST_HEIGHT, _MOST_HEIGHT = 220, 620
 _HEIGHT_OF_HEAD, _HEIGHT_OF_ROW = 150, 28
 
@@ -105,7 +106,9 @@ def _entry(trace: Trace, characters: int, room: Room) -> tuple[dict[str, Any], i
     whole = outline(trace)
     kept = _kept(whole, room.spans)
     ids = {span.span_id for span in kept.spans}
-    texts = Texts(room.text, characters)
+    # However little room there is, no text takes all of it.
+    longest = min(room.text, max(characters // 8, _SHORTEST))
+    texts = Texts(longest, characters)
     entry = document(kept, (), texts)
     root, left_out = trace.root, 0
     for span in sorted(trace.spans, key=lambda span: _rank(span, root)):
@@ -114,7 +117,7 @@ def _entry(trace: Trace, characters: int, room: Room) -> tuple[dict[str, Any], i
         if texts.room <= 0:
             left_out += 1
             continue
-        entry["details"][span.span_id] = _detail(span, texts, room.text)
+        entry["details"][span.span_id] = _detail(span, texts, longest)
     missing = {"spans": len(whole.spans) - len(ids), "details": left_out, "characters": texts.cut}
     return {"document": entry, "left_out": missing}, characters - texts.room
 
