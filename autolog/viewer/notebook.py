@@ -76,16 +76,29 @@ def running_shell() -> Any:
 def _html(traces: Sequence[Trace], more: int, room: Room) -> str:
     # One frame, however many traces: each frame costs the browser a page.
     framed = page(carried(traces, more, room), title="autolog", place="notebook")
-    name = f"al-fb-{traces[0].trace_id if traces else 0}-{len(traces)}"
+    name = f"{traces[0].trace_id if traces else 0}-{len(traces)}"
     rows = max((len(trace.spans) for trace in traces), default=0) + (len(traces) if len(traces) > 1 else 0)
-    height = min(max(_HEIGHT_OF_HEAD + _HEIGHT_OF_ROW * rows, _LEAST_HEIGHT), _MOST_HEIGHT)
+    height = min(max(_HEIGHT_OF_HEAD + _HEIGHT_OF_ROW * rows, _LEAST_HEIGHT), _MOST_HEIGHT) // 12 * 12
     rest = f'<div style="opacity:.65">and {more:,} more</div>' if more else ""
     return (
-        f"<style>.{name}{{display:none}}</style>"
-        f'<iframe title="autolog" sandbox="allow-scripts allow-popups allow-downloads" srcdoc="{escaped(framed)}" '
-        f'style="width:100%;height:{height}px;border:0;resize:vertical;overflow:auto"></iframe>'
-        f'<div class="{name}">{fallback(traces)}{rest}</div>'
+        f"<style>.al-fb-{name}{{display:none}}{_heights(f'.al-fr-{name}', height)}</style>"
+        f'<iframe class="al-fr-{name}" title="autolog" sandbox="allow-scripts allow-popups allow-downloads" '
+        f'srcdoc="{escaped(framed)}" style="width:100%;border:0;resize:vertical;overflow:auto"></iframe>'
+        f'<div class="al-fb-{name}">{fallback(traces)}{rest}</div>'
     )
+
+
+# How JupyterLab, VS Code and Colab mark that they are dark or light.
+_DARK = ('[data-jp-theme-light="false"]', ".vscode-dark", '[theme="dark"]')
+_LIGHT = ('[data-jp-theme-light="true"]', ".vscode-light", '[theme="light"]')
+
+
+def _heights(frame: str, height: int) -> str:
+    """Return the heights of a frame, a multiple of 12, by which `loader.js` knows whether the notebook is dark."""
+    rules = [f"{frame}{{height:{height}px}}"]
+    for marks, more in ((_DARK, 4), (_LIGHT, 8)):
+        rules.append(f"{','.join(f'{mark} {frame}' for mark in marks)}{{height:{height + more}px}}")
+    return "".join(rules)
 
 
 def carried(traces: Sequence[Trace], more: int = 0, room: Room = ROOM) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -51,7 +52,7 @@ def page(document: dict[str, Any], *, title: str, place: str = "file") -> str:
 def _file() -> _Parts:
     style, library, script = _style("viewer.css"), LIBRARY.read_text(encoding="utf-8"), bundle("inline.js")
     scripts = f'<script>{library}</script>\n<script type="module">{script}</script>\n'
-    return _Parts(_policy((library, script), style), f"<style>{style}</style>\n", scripts)
+    return _Parts(_policy((library, script), [style]), f"<style>{style}</style>\n", scripts)
 
 
 @cache
@@ -61,7 +62,7 @@ def _notebook() -> _Parts:
     script, loader = bundle("notebook.js"), bundle("loader.js")
     packed = _packed(capture.json_bytes({"style": style, "library": library, "script": script}))
     scripts = f'<script type="application/gzip" id="parts">{packed}</script>\n<script type="module">{loader}</script>\n'
-    return _Parts(_policy((loader, library, script), style), "", scripts)
+    return _Parts(_policy((loader, library, script), _schemes(style)), "", scripts)
 
 
 _PLACES = {"file": _file, "notebook": _notebook}
@@ -71,10 +72,17 @@ def _style(*names: str) -> str:
     return "".join((STATIC / name).read_text(encoding="utf-8") for name in names)
 
 
-def _policy(scripts: tuple[str, ...], style: str) -> str:
+def _schemes(style: str) -> list[str]:
+    """Return a style as it is, and as `loader.js` makes it dark or light where the notebook is so."""
+    query = "(prefers-color-scheme: dark)"
+    dark, light = style.replace(query, "all"), style.replace(query, "not all")
+    return [style, f"{dark}:root{{color-scheme:dark}}", f"{light}:root{{color-scheme:light}}"]
+
+
+def _policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
     # By their hashes: whatever is in a trace, no other script runs, and nothing is loaded.
     return (
-        f"default-src 'none'; script-src {' '.join(map(_hash, scripts))}; style-src {_hash(style)}; "
+        f"default-src 'none'; script-src {' '.join(map(_hash, scripts))}; style-src {' '.join(map(_hash, styles))}; "
         "img-src data: blob:; media-src data: blob:; base-uri 'none'; form-action 'none'"
     )
 

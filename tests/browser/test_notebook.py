@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 pytest.importorskip("nbconvert")
 
 import bleach
+from bleach.css_sanitizer import CSSSanitizer
 import nbformat
 from nbconvert import HTMLExporter
 
@@ -19,6 +22,7 @@ HOSTILE = '</script><script>alert(1)</script><img src="https://example.com/x" on
 NOTHING = "data:text/javascript,"
 # What JupyterLab leaves of an output that it does not trust, as far as we use it.
 LEFT = {"details", "summary", "div", "span", "b", "table", "thead", "tbody", "tr", "th", "td"}
+STYLES = {"color", "font", "margin-left", "max-width", "opacity", "white-space"}
 # VS Code's policy for notebooks, where `notebook.experimental.enableCsp` is set.
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
@@ -104,7 +108,7 @@ def test_what_was_left_out_is_told(client, tmp_path, new_page, screenshot):
 def test_a_tree_shows_where_the_notebook_is_not_trusted(client, tmp_path, new_page, screenshot, dark):
     sample.record(client, 8)
     output = mimebundle([*traces(client)[5:], hostile_trace()], 4)[HTML]
-    left = bleach.clean(output, tags=LEFT, attributes=["open"], strip=True)
+    left = bleach.clean(output, tags=LEFT, attributes=["open", "style"], strip=True, css_sanitizer=CSSSanitizer(STYLES))
     page = opened(
         new_page(dark=dark, java_script_enabled=False), tmp_path, f"<meta name=color-scheme content='light dark'>{left}"
     )
@@ -146,6 +150,21 @@ def test_the_viewer_runs_under_the_policy_of_a_host(client, tmp_path, new_page):
     host = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     opened(page, tmp_path, host + mimebundle(traces(client))[HTML])
     page.frame_locator("iframe").get_by_role("treeitem").nth(5).wait_for()
+
+
+@pytest.mark.parametrize(
+    ("mark", "is_dark"), [("data-jp-theme-light", False), ("theme", True), ("class", True), ("id", None)]
+)
+@pytest.mark.parametrize("scale", [1, 1.1])
+def test_the_viewer_is_dark_where_the_notebook_is(client, tmp_path, new_page, mark, is_dark, scale):
+    sample.record(client, 1)
+    marks = {"data-jp-theme-light": "true", "theme": "dark", "class": "vscode-dark", "id": "x"}
+    page = new_page(dark=is_dark is False, device_scale_factor=scale)
+    opened(page, tmp_path, f'<body {mark}="{marks[mark]}">{mimebundle(traces(client))[HTML]}</body>')
+    page.frame_locator("iframe").get_by_role("treeitem").nth(5).wait_for()
+
+    color = page.frames[1].evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", color)[:3])) < 384) is bool(is_dark)
 
 
 def test_a_saved_trace_needs_no_other_file(client, tmp_path, new_page):
