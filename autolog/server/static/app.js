@@ -10,6 +10,11 @@ import { address, go, useAddress } from "./router.js";
 // when it is first shown. `key` opens it, after a "g".
 const PAGES = {
   traces: { title: "Traces", key: "t", load: () => import("./list.js") },
+  sessions: { title: "Sessions", key: "s", load: () => import("./sessions.js") },
+  dashboard: { title: "Dashboard", key: "d", load: () => import("./dashboard.js") },
+  experiments: { title: "Experiments", key: "e", load: () => import("./experiments.js") },
+  datasets: { title: "Datasets", key: "a", load: () => import("./datasets.js") },
+  compare: { title: "Compare", isHidden: true, load: () => import("./compare.js") },
 };
 const FIRST = "traces";
 

@@ -1,6 +1,6 @@
 // Charts over time: bars and lines in SVG. Each moment is a link to what it was made of, by hand and by keys.
 import { html, useLayoutEffect, useMemo, useRef, useState } from "./viewer/preact.js";
-import { absolute, duration } from "./formats.js";
+import { absolute } from "./formats.js";
 
 const HEIGHT = 132;
 const TOP = 8;
@@ -133,7 +133,7 @@ function laidOut({ times, step, series, isStacked, format, isWhole, isTime, most
   const highest = isStacked ? Math.max(0, ...sums) : Math.max(0, ...series.flatMap(({ values }) => values.filter((one) => one !== null)));
   const isEmpty = isStacked ? highest === 0 : series.every(({ values }) => values.every((one) => one === null));
   const levels = highest > 0 ? roundSteps(Math.min(highest, most ?? Infinity), 3, isWhole, isTime) : [0];
-  const labels = levels.map((level) => short(format(level)));
+  const labels = levels.map((level) => (level === 0 ? "0" : short(format(level))));
   const left = Math.ceil(Math.max(...labels.map((label) => label.length)) * 5.8) + 8;
   const each = (width - left - 8) / times.length;
   const y = (value) => TOP + (HEIGHT - TOP - BELOW) * (1 - value / (levels.at(-1) || 1));
@@ -221,13 +221,4 @@ export function Legend({ series, hidden, onToggle }) {
       <i style=${{ background: colour }} />${name}</button>`)}</div>`;
 }
 
-// A chart without axes, for a cell of a table: how something went on.
-export function Spark({ values, title, width = 96, height = 18 }) {
-  const most = Math.max(1, ...values.map((one) => one ?? 0));
-  const each = width / Math.max(values.length, 1);
-  const d = values.map((one, index) => (one ? `M${(index * each).toFixed(1)} ${height}v${(-Math.max((height * one) / most, 1)).toFixed(1)}h${Math.max(each - 0.6, 0.6).toFixed(1)}V${height}z` : "")).join("");
-  return html`<svg class="al-spark" width=${width} height=${height} role="img" aria-label=${title}><path d=${d} /></svg>`;
-}
-
 export const colour = (index) => `var(--al-c${index % 8})`;
-export const timeFormat = (ns) => duration(ns);

@@ -96,10 +96,10 @@ export function Grid({ label, columns, rows, keyOf, hrefOf, onMore, atOf }) {
   const template = columns.map(({ width, grow }) => (width ? `${width}px` : `minmax(80px, ${grow}fr)`)).join(" ");
   const header = html`<div role="rowgroup" class="al-grid-head"><div role="row" class="al-grid-row">${columns.map(({ title, isNumber }) => html`<span role="columnheader" class=${isNumber ? "al-number" : ""}>${title}</span>`)}</div></div>`;
   const draw = (row) => html`<div role="row" class="al-grid-row ${atOf?.(row) ? "al-at" : ""}" onClick=${(event) => hrefOf && followed(event)}>
-    ${columns.map(({ title, show, isNumber, isPlain }, index) => {
+    ${columns.map(({ title, grow, show, isNumber, isPlain }, index) => {
       const shown = show(row);
       const isEmpty = shown === null || shown === "" || shown === undefined || shown === false;
-      return html`<span role="cell" data-title=${title} class=${`${isNumber ? "al-number" : ""} ${isEmpty ? "al-is-empty" : ""}`}>${index === 0 && hrefOf && !isPlain ? html`<a href=${hrefOf(row)}>${shown}</a>` : shown}</span>`;
+      return html`<span role="cell" data-title=${title} class=${[isNumber && "al-number", isEmpty && "al-is-empty", grow && "al-grown", isPlain && "al-plain"].filter(Boolean).join(" ")}>${index === 0 && hrefOf && !isPlain ? html`<a href=${hrefOf(row)}>${shown}</a>` : shown}</span>`;
     })}</div>`;
   return html`<${Windowed} role="table" aria-label=${label} aria-rowcount=${rows.length} class="al-grid" items=${rows} keyOf=${keyOf} draw=${draw}
     estimate=${estimate} onMore=${onMore} header=${header} style=${{ "--al-columns": template }} tabindex="-1" />`;

@@ -1,0 +1,44 @@
+// The list of sessions, and the one that the address names.
+import { html, useState } from "./viewer/preact.js";
+import { FilterBar } from "./filter.js";
+import { absolute, compact, counted, duration, moment, money, number, relative } from "./formats.js";
+import { Missing, usePages } from "./loaded.js";
+import { queryOf } from "./query.js";
+import { TimeRange } from "./range.js";
+import { address, change } from "./router.js";
+import { Session } from "./session.js";
+import { Grid } from "./windowed.js";
+
+const COLUMNS = [
+  { title: "Session", width: 130, show: (one) => one.session },
+  { title: "User", width: 80, show: (one) => one.user },
+  { title: "Turns", width: 48, isNumber: true, show: (one) => number(one.traces) },
+  { title: "First question", grow: 10, show: (one) => one.first_request },
+  { title: "Last answer", grow: 10, show: (one) => one.last_response },
+  { title: "Started", width: 96, show: (one) => html`<span title=${absolute(one.first_ns)}>${moment(one.first_ns)}</span>` },
+  { title: "Last active", width: 88, show: (one) => html`<span title=${absolute(one.last_ns)}>${relative(one.last_ns)}</span>` },
+  { title: "Duration", width: 76, isNumber: true, show: (one) => duration(one.last_ns - one.first_ns) },
+  { title: "Tokens", width: 56, isNumber: true, show: (one) => compact(one.tokens) },
+  { title: "Cost", width: 64, isNumber: true, show: (one) => money(one.cost) },
+  { title: "Errors", width: 48, isNumber: true, show: (one) => one.errors > 0 && html`<span class="al-error">${number(one.errors)}</span>` },
+];
+
+export function Page({ route }) {
+  return route.parts[0] === undefined ? html`<${Sessions} params=${route.params} />` : html`<${Session} key=${route.parts[0]} name=${route.parts[0]} params=${route.params} />`;
+}
+
+function Sessions({ params }) {
+  const [now] = useState(Date.now);
+  const { filter, experiment, since, until } = queryOf(params, now);
+  const sessions = usePages("sessions", { filter, experiment, since, until }, "sessions");
+  const isNarrowed = Boolean(filter || experiment || since || until);
+  return html`
+    <div class="al-toolbar"><${FilterBar} value=${params.filter ?? ""} error=${sessions.error} onApply=${(text) => change({ filter: text })} />
+      <${TimeRange} params=${params} onChange=${change} /></div>
+    ${sessions.rows.length > 0 ? html`<${Grid} label="Sessions" columns=${COLUMNS} rows=${sessions.rows} keyOf=${(one) => one.session}
+        hrefOf=${(one) => address("sessions", [one.session])} onMore=${sessions.more} />
+        <div class="al-foot al-muted">${counted(sessions.rows.length, "session")}${sessions.token ? " and more" : ""}</div>`
+      : html`<${Missing} ...${sessions}>${isNarrowed ? html`<h2>No session meets this.</h2><p><button class="al-button" onClick=${() => change({ filter: null, range: null, since: null, until: null })}>Show all</button></p>`
+        : html`<h2>No sessions yet</h2><p>Traces that name the conversation they belong to show here, turn by turn:</p>
+          <pre class="al-code">import autolog as al${"\n\n"}with al.context(session_id="chat-17", user="ada"):${"\n"}    answer(question)</pre>`}<//>`}`;
+}
