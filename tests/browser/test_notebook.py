@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("nbconvert")
 
 import bleach
-from bleach.css_sanitizer import CSSSanitizer
 import nbformat
+from bleach.css_sanitizer import CSSSanitizer
 from nbconvert import HTMLExporter
 
 import autolog as al

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +70,8 @@ def run(tmp_path, monkeypatch):
 def execute(notebook: Any) -> Any:
     """Run a notebook to its end, past cells that fail."""
     client = NotebookClient(notebook, timeout=120, kernel_name="python3", allow_errors=True)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), ThreadPoolExecutor(1) as pool:
         # Of Jupyter's own making: how it polls sockets differs between its versions.
         warnings.simplefilter("ignore")
-        asyncio.run(client.async_execute())
+        pool.submit(lambda: asyncio.run(client.async_execute())).result()  # a browser's loop may run in this thread
     return notebook
