@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,7 +40,9 @@ from autolog.tracer import Tracer, remote_span, share
 if TYPE_CHECKING:
     import pandas as pd
 
-    from autolog.search.query import Moment
+    from autolog.search.query import Count, Moment
+
+logger = logging.getLogger("autolog")
 
 _MOST = 2**31
 
@@ -83,7 +86,7 @@ class Client:
         plan = plan_of(self.settings, self._processors, is_typo_fatal=settings is not None)
         self._store = self._open(store if store is not None else self.settings.store)
         price = Pricing().price if self.settings.cost else None
-        self._pipeline = Pipeline(self._write, self.settings, price, self._tidy)
+        self._pipeline = Pipeline(self._write, self.settings, price, self._tidy, self._settle)
         self.tracer = Tracer(
             self._pipeline.started,
             self._pipeline.ended,
@@ -139,7 +142,7 @@ class Client:
         self.tracer.version = settings.version
 
     def _open(self, address: str | os.PathLike[str] | None) -> Store:
-        return open_store(address, self._limits())
+        return open_store(address, self._limits(), self.settings)
 
     def _limits(self) -> Limits:
         return Limits(self.settings.max_string, self.settings.max_payload, self.settings.max_media)
@@ -149,6 +152,13 @@ class Client:
 
     def _tidy(self) -> bool:
         return self._store.tidy()
+
+    def _settle(self, seconds: float) -> None:
+        if not self._store.flush(seconds) and (sending := self._store.sending) is not None:
+            logger.warning(
+                "%d spans could not be sent to %s yet; they are on disk, and the next program here that uses it sends them",
+                sending.waiting, self.location,
+            )  # fmt: skip
 
     # --- elsewhere -------------------------------------------------------------------------------
 
@@ -217,11 +227,13 @@ class Client:
         """
         deadline = time.monotonic() + timeout
         is_stored = self._pipeline.flush(timeout, decide=True)
+        is_stored = self._store.flush(max(deadline - time.monotonic(), 0.0)) and is_stored
         return self._pipeline.flush_deliveries(max(deadline - time.monotonic(), 0.0)) and is_stored
 
     def stats(self) -> Stats:
         """Return what became of the spans of this process."""
-        return self._pipeline.stats(self._store.cut)
+        stats, sending = self._pipeline.stats(self._store.cut), self._store.sending
+        return stats if sending is None else sending.added_to(stats)
 
     def close(self) -> None:
         """Store what is left, end the worker and let go of the store."""
@@ -477,6 +489,23 @@ class Client:
         table.attrs["next_page_token"] = found.token
         return table
 
+    def count_traces(
+        self, filter_string: str | None = None, *, most: int = 10_000, seconds: float = 1.0, **conditions: Any
+    ) -> Count:
+        """Return how many traces meet the filter and the conditions of `search_traces`, up to `most`.
+
+        After about `seconds` it returns how many were found until then. Raises `InvalidQuery` for what can't be searched.
+        """
+        from autolog.search.query import TraceQuery
+
+        query = TraceQuery.build(filter_string, max_results=most, **conditions)
+        self._pipeline.flush()
+        return self._store.count(query, seconds)
+
+    def version(self) -> int:
+        """Return a number that changes whenever anything in the store does, whoever changes it."""
+        return self._store.version()
+
     def delete_traces(
         self,
         trace_ids: str | Sequence[str] | None = None,
@@ -525,13 +554,17 @@ class Client:
 
     def set_trace_tag(self, trace_id: str, key: str, value: str) -> None:
         """Set a tag of a trace, running or stored; raise `NotFound` where there is no such trace."""
-        leaf = self._pipeline.processing.plan.leaf
-        changes = {text(key): text(value)}
-        self._change_tags(trace_id, changes if leaf is None else rewritten(changes, leaf))
+        self.change_trace_tags(trace_id, {key: text(value)})
 
     def delete_trace_tag(self, trace_id: str, key: str) -> None:
         """Take a tag away from a trace, running or stored; raise `NotFound` where there is no such trace."""
-        self._change_tags(trace_id, {text(key): None})
+        self.change_trace_tags(trace_id, {key: None})
+
+    def change_trace_tags(self, trace_id: str, changes: Mapping[str, str | None]) -> None:
+        """Set tags of a trace, and take away those that are `None`; raise `NotFound` where there is no such trace."""
+        leaf = self._pipeline.processing.plan.leaf
+        told = {text(key): text_or_none(value) for key, value in changes.items()}
+        self._change_tags(trace_id, told if leaf is None else rewritten(told, leaf))
 
     def _change_tags(self, trace_id: str, changes: Mapping[str, str | None]) -> None:
         for span in self.open_spans(trace_id):

@@ -14,6 +14,11 @@ class InvalidSetting(AutologError, ValueError):
 class InvalidQuery(AutologError, ValueError):
     """A search asks for something that can't be searched."""
 
+    def __init__(self, message: str, place: tuple[int, int] | None = None) -> None:
+        super().__init__(message)
+        self.place = place
+        """Where in a filter it is wrong, from one character to before another, where that is known."""
+
 
 class InvalidTrace(AutologError, ValueError):
     """A trace can't be taken as it is."""

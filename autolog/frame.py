@@ -11,26 +11,28 @@ from autolog.model.trace import Trace, TraceInfo
 if TYPE_CHECKING:
     import pandas as pd
 
-_COLUMNS = (
+COLUMNS = (
     "trace_id", "name", "state", "request_time", "duration_ms", "experiment", "run", "session", "user", "version",
     "request", "response", "input_tokens", "output_tokens", "total_tokens", "cost", "tags", "metadata", "assessments",
     "span_count", "error_count",
 )  # fmt: skip
-_WITH_SPANS = (*_COLUMNS, "trace", "spans")
+"""What is told of a trace."""
+_WITH_SPANS = (*COLUMNS, "trace", "spans")
 
 
 def frame(found: Sequence[Trace | TraceInfo]) -> pd.DataFrame:
     """Return a DataFrame; with the columns `trace` and `spans` where whole traces were found."""
     import pandas as pd
 
-    columns = _COLUMNS if found and isinstance(found[0], TraceInfo) else _WITH_SPANS
-    return pd.DataFrame([_row(trace) for trace in found], columns=list(columns))
+    columns = COLUMNS if found and isinstance(found[0], TraceInfo) else _WITH_SPANS
+    return pd.DataFrame([row(trace) for trace in found], columns=list(columns))
 
 
-def _row(trace: Trace | TraceInfo) -> dict[str, Any]:
+def row(trace: Trace | TraceInfo) -> dict[str, Any]:
+    """Return the row of a trace, by the names of the columns."""
     info = trace.info if isinstance(trace, Trace) else trace
     usage = info.usage
-    row = {
+    told = {
         "trace_id": info.trace_id,
         "name": info.name,
         "state": str(info.state),
@@ -54,5 +56,5 @@ def _row(trace: Trace | TraceInfo) -> dict[str, Any]:
         "error_count": info.error_count,
     }
     if isinstance(trace, Trace):
-        row |= {"trace": trace, "spans": [span.to_dict() for span in trace.spans]}
-    return row
+        told |= {"trace": trace, "spans": [span.to_dict() for span in trace.spans]}
+    return told

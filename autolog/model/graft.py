@@ -11,14 +11,14 @@ from autolog.model.span import Span, Status, StatusCode
 from autolog.model.trace import Trace, TraceContext
 
 
-def graft(trace: Trace, target: Span | None) -> list[Span]:
+def graft(trace: Trace, target: Span | None, *, open_too: bool = False) -> list[Span]:
     """Return copies of the trace's spans, below `target`, or as the trace that they are where it is `None`.
 
     Below a target they take its trace's id and new ids of their own, so that the same trace can be added twice.
-    Raises `InvalidTrace` where a span has not ended.
+    Raises `InvalidTrace` where a span has not ended, unless `open_too` takes those too.
     """
     for span in trace.spans:
-        if span.end_time_ns is None:
+        if span.end_time_ns is None and not open_too:
             raise InvalidTrace(f"{span.name!r} of trace {trace.trace_id} has not ended; end it, or add the trace later")
     context = _context(trace) if target is None else target.trace_context
     copies: dict[int, Span] = {}

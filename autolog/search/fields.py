@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from autolog.model.span import SpanType, StatusCode
 from autolog.model.trace import TraceState
@@ -48,12 +49,32 @@ class Field:
     @property
     def kind(self) -> Kind:
         """What its values are."""
-        return _KINDS_OF_SCOPES.get(self.scope) or _FIELDS[self.scope][self.name]
+        return self._known.kind
+
+    @property
+    def title(self) -> str:
+        """What it is, in a few words."""
+        return self._known.title
+
+    @property
+    def example(self) -> str:
+        """A condition that asks for it."""
+        return self._known.example
+
+    @property
+    def _known(self) -> _Known:
+        return _KEYED_SCOPES.get(self.scope) or _FIELDS[self.scope][self.name]
 
     @property
     def choices(self) -> tuple[str, ...]:
         """The values that there are, where these are few."""
-        return _CHOICES[self.scope, self.name]
+        return _CHOICES.get((self.scope, self.name), ())
+
+    @property
+    def aliases(self) -> list[str]:
+        """Its other names, as they are written."""
+        prefix = "" if self.scope is Scope.TRACE else f"{self.scope.value}."
+        return [prefix + alias for alias, name in _ALIASES.get(self.scope, {}).items() if name == self.name]
 
     @property
     def is_of_span(self) -> bool:
@@ -63,56 +84,71 @@ class Field:
     def __str__(self) -> str:
         return self.name if self.scope is Scope.TRACE else f"{self.scope.value}.{self.name}"
 
+    def written(self) -> str:
+        """Return it as a filter has it: a key that is no plain name in quotes."""
+        key = self.name
+        if self.scope in _KEYED_SCOPES and not _PLAIN_KEY.fullmatch(key):
+            key = f"`{key}`" if "`" not in key else f'"{key}"'
+        return key if self.scope is Scope.TRACE else f"{self.scope.value}.{key}"
 
-_KINDS_OF_SCOPES: Mapping[Scope, Kind] = {
-    Scope.TAG: Kind.TEXT,
-    Scope.METADATA: Kind.TEXT,
-    Scope.ATTRIBUTE: Kind.ANY,
-    Scope.FEEDBACK: Kind.ANY,
-    Scope.EXPECTATION: Kind.ANY,
+
+class _Known(NamedTuple):
+    """What there is to say of a field."""
+
+    kind: Kind
+    title: str
+    example: str
+
+
+_KEYED_SCOPES: Mapping[Scope, _Known] = {
+    Scope.TAG: _Known(Kind.TEXT, "a tag of the trace", "tags.channel = 'web'"),
+    Scope.METADATA: _Known(Kind.TEXT, "metadata of the trace", "metadata.region = 'eu'"),
+    Scope.ATTRIBUTE: _Known(Kind.ANY, "an attribute of a span", "span.attributes.gen_ai.request.temperature > 0.5"),
+    Scope.FEEDBACK: _Known(Kind.ANY, "feedback", "feedback.helpful = false"),
+    Scope.EXPECTATION: _Known(Kind.ANY, "what was expected", "expectation.answer LIKE '%Paris%'"),
 }
-_FIELDS: Mapping[Scope, Mapping[str, Kind]] = {
+_FIELDS: Mapping[Scope, Mapping[str, _Known]] = {
     Scope.TRACE: {
-        "status": Kind.CHOICE,
-        "name": Kind.TEXT,
-        "timestamp": Kind.MOMENT,
-        "end_time": Kind.MOMENT,
-        "duration": Kind.DURATION,
-        "tokens": Kind.NUMBER,
-        "input_tokens": Kind.NUMBER,
-        "output_tokens": Kind.NUMBER,
-        "cost": Kind.NUMBER,
-        "session": Kind.TEXT,
-        "user": Kind.TEXT,
-        "experiment": Kind.TEXT,
-        "run": Kind.TEXT,
-        "model": Kind.TEXT,
-        "version": Kind.TEXT,
-        "client_request_id": Kind.TEXT,
-        "trace_id": Kind.TEXT,
-        "spans": Kind.NUMBER,
-        "errors": Kind.NUMBER,
-        "request": Kind.TEXT,
-        "response": Kind.TEXT,
-        "inputs": Kind.PAYLOAD,
-        "outputs": Kind.PAYLOAD,
-        "text": Kind.PAYLOAD,
+        "status": _Known(Kind.CHOICE, "how the trace ended", "status = 'ERROR'"),
+        "name": _Known(Kind.TEXT, "the name of its root", "name = 'answer'"),
+        "timestamp": _Known(Kind.MOMENT, "when it began", "timestamp > now() - 1h"),
+        "end_time": _Known(Kind.MOMENT, "when it ended", "end_time > now() - 1h"),
+        "duration": _Known(Kind.DURATION, "how long it took", "duration > 2s"),
+        "tokens": _Known(Kind.NUMBER, "tokens of its model calls", "tokens > 1000"),
+        "input_tokens": _Known(Kind.NUMBER, "tokens that went in", "input_tokens > 1000"),
+        "output_tokens": _Known(Kind.NUMBER, "tokens that came out", "output_tokens > 500"),
+        "cost": _Known(Kind.NUMBER, "US dollars", "cost > 0.01"),
+        "session": _Known(Kind.TEXT, "the conversation", "session = 'chat-7'"),
+        "user": _Known(Kind.TEXT, "the end user", "user = 'ada'"),
+        "experiment": _Known(Kind.TEXT, "the experiment", "experiment = 'default'"),
+        "run": _Known(Kind.TEXT, "the run, by its id", "run IS NOT NULL"),
+        "model": _Known(Kind.TEXT, "any model that it called", "model LIKE 'gpt-4%'"),
+        "version": _Known(Kind.TEXT, "the program's version", "version = '1.4'"),
+        "client_request_id": _Known(Kind.TEXT, "the caller's id of the request", "client_request_id = 'r-1'"),
+        "trace_id": _Known(Kind.TEXT, "its id, 32 hex digits", "trace_id LIKE '1edb72%'"),
+        "spans": _Known(Kind.NUMBER, "how many spans it has", "spans > 100"),
+        "errors": _Known(Kind.NUMBER, "how many spans failed", "errors > 0"),
+        "request": _Known(Kind.TEXT, "the beginning of what was asked", "request LIKE '%refund%'"),
+        "response": _Known(Kind.TEXT, "the beginning of the answer", "response LIKE '%sorry%'"),
+        "inputs": _Known(Kind.PAYLOAD, "what went into any step", "inputs CONTAINS 'refund'"),
+        "outputs": _Known(Kind.PAYLOAD, "what came out of any step", "outputs CONTAINS 'refund'"),
+        "text": _Known(Kind.PAYLOAD, "the words of all steps", "text CONTAINS 'refund policy'"),
     },
     Scope.SPAN: {
-        "type": Kind.CHOICE,
-        "name": Kind.TEXT,
-        "status": Kind.CHOICE,
-        "duration": Kind.DURATION,
-        "model": Kind.TEXT,
-        "provider": Kind.TEXT,
-        "error": Kind.TEXT,
-        "tokens": Kind.NUMBER,
-        "input_tokens": Kind.NUMBER,
-        "output_tokens": Kind.NUMBER,
-        "cost": Kind.NUMBER,
-        "inputs": Kind.PAYLOAD,
-        "outputs": Kind.PAYLOAD,
-        "text": Kind.PAYLOAD,
+        "type": _Known(Kind.CHOICE, "what kind of step", "span.type = 'RETRIEVER'"),
+        "name": _Known(Kind.TEXT, "the name of a step", "span.name = 'search'"),
+        "status": _Known(Kind.CHOICE, "how a step ended", "span.status = 'ERROR'"),
+        "duration": _Known(Kind.DURATION, "how long a step took", "span.duration > 2s"),
+        "model": _Known(Kind.TEXT, "the model that it called", "span.model = 'gpt-4o'"),
+        "provider": _Known(Kind.TEXT, "who serves the model", "span.provider = 'openai'"),
+        "error": _Known(Kind.TEXT, "the type of its error", "span.error = 'TimeoutError'"),
+        "tokens": _Known(Kind.NUMBER, "tokens of a step", "span.tokens > 1000"),
+        "input_tokens": _Known(Kind.NUMBER, "tokens that went into a step", "span.input_tokens > 1000"),
+        "output_tokens": _Known(Kind.NUMBER, "tokens that came out of a step", "span.output_tokens > 500"),
+        "cost": _Known(Kind.NUMBER, "US dollars of a step", "span.cost > 0.01"),
+        "inputs": _Known(Kind.PAYLOAD, "what went into a step", "span.inputs CONTAINS 'refund'"),
+        "outputs": _Known(Kind.PAYLOAD, "what came out of a step", "span.outputs CONTAINS 'refund'"),
+        "text": _Known(Kind.PAYLOAD, "the words of a step", "span.text CONTAINS 'refund'"),
     },
 }
 OF_SPANS: Mapping[str, str] = {"model": "model", "inputs": "inputs", "outputs": "outputs", "text": "text"}
@@ -178,6 +214,14 @@ _PREFIXES: Mapping[str, Scope] = {
 # As the grammar has it.
 _WRITTEN = re.compile(r"(?:[^\W\d]\w*|`[^`]*`)(?:\.(?:[\w\-/@$]+|`[^`]*`|\"[^\"]*\"))*")
 _SEGMENT = re.compile(r"`([^`]*)`|\"([^\"]*)\"|([^.`\"]+)")
+
+
+_PLAIN_KEY = re.compile(r"[\w\-/@$]+(?:\.[\w\-/@$]+)*")
+
+
+def all_fields() -> list[Field]:
+    """Return every field that has a name of its own."""
+    return [Field(scope, name) for scope, named in _FIELDS.items() for name in named]
 
 
 class UnknownField(Exception):

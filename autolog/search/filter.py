@@ -47,6 +47,8 @@ DEEPEST = 16
 """Conditions inside of one another: databases can't parse much more."""
 ORDERED = (Operator.LESS, Operator.AT_MOST, Operator.GREATER, Operator.AT_LEAST, Operator.BETWEEN)
 OF_TEXTS = (Operator.LIKE, Operator.ILIKE, Operator.RLIKE, Operator.CONTAINS)
+_WITH_TEXTS = (Kind.TEXT, Kind.PAYLOAD, Kind.ANY, Kind.CHOICE)
+_UNORDERED = (Kind.PAYLOAD, Kind.CHOICE)
 Value = str | int | float | bool | tuple[Any, ...] | Phrase | None
 
 
@@ -93,6 +95,12 @@ class SomeSpan:
 
 
 Node = Comparison | AllOf | AnyOf | Not | SomeSpan
+
+
+def operators(kind: Kind) -> list[str]:
+    """Return how values of this kind can be compared, as it is written."""
+    found = ["=", "!=", *(one.value for one in ORDERED if kind not in _UNORDERED), "IN"]
+    return [*found, *(one.value for one in OF_TEXTS if kind in _WITH_TEXTS), "IS NULL", "IS NOT NULL"]
 
 
 def all_of(parts: Sequence[Node]) -> Node:
@@ -196,9 +204,9 @@ class _Reader:
         self, field: Field, operator: Operator, values: Sequence[Any], negated: bool, sign: Token
     ) -> Comparison:
         kind = field.kind
-        if operator in OF_TEXTS and kind not in (Kind.TEXT, Kind.PAYLOAD, Kind.ANY, Kind.CHOICE):
+        if operator in OF_TEXTS and kind not in _WITH_TEXTS:
             raise self._wrong(sign, f"{field} is {kind.value}, and {operator.value} is for text")
-        if operator in ORDERED and kind in (Kind.PAYLOAD, Kind.CHOICE):
+        if operator in ORDERED and kind in _UNORDERED:
             raise self._wrong(sign, f"{field} has no order; compare it with =, !=, IN or LIKE")
         if operator in OF_TEXTS:
             return self._matched(field, operator, values[0], negated)

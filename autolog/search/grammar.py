@@ -102,7 +102,8 @@ def wrong(text: str, token: Any, message: str, length: int | None = None) -> Inv
     prefix = "…" if before else ""
     suffix = "…" if before + _SHOWN < len(line) else ""
     caret = " " * (at - before + len(prefix)) + "^" * min(length, _SHOWN - (at - before))
-    return InvalidQuery(f"{message}\n  {prefix}{shown}{suffix}\n  {caret}")
+    place = (min(start, len(text)), min(max(end, start + 1), len(text)))
+    return InvalidQuery(f"{message}\n  {prefix}{shown}{suffix}\n  {caret}", place)
 
 
 # What stands at the wrong place, and what is said of it.

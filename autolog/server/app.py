@@ -11,8 +11,9 @@ from starlette.staticfiles import StaticFiles
 
 from autolog import __version__
 from autolog.server import otlp
-from autolog.server.api import spans, traces
+from autolog.server.api import assessments, changes, export, filters, health, spans, traces
 from autolog.server.errors import HANDLERS
+from autolog.server.live import Changes
 from autolog.viewer.bundle import STATIC as VIEWER
 
 if TYPE_CHECKING:
@@ -20,13 +21,16 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static"
 
-ROUTERS: tuple[APIRouter, ...] = (traces.router, spans.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    traces.router, spans.router, assessments.router, changes.router, export.router, filters.router, health.router,
+)  # fmt: skip
 
 
 def create_app(client: Client) -> FastAPI:
     """Return the server of a client's store, as an ASGI application."""
     app = FastAPI(title="autolog", version=__version__, openapi_url="/api/openapi.json", docs_url=None, redoc_url=None)
     app.state.client = client
+    app.state.changes = Changes(client.version)
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
     for router in ROUTERS:

@@ -8,19 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from autolog.capture import Limits
+from autolog.counters import Sending
 from autolog.errors import InvalidSetting
 from autolog.model.assessment import Assessment
 from autolog.model.outline import Outline
 from autolog.model.run import Run
 from autolog.model.span import Span
 from autolog.model.trace import Trace, TraceInfo
+from autolog.settings import Settings, from_environment
 
 if TYPE_CHECKING:
     from autolog.search.page import PagedList
-    from autolog.search.query import TraceQuery
+    from autolog.search.query import Count, TraceQuery
 
 FOLDER = ".autolog"
 FILE = "traces.db"
+SPOOL = "spool"
 
 
 class Store(Protocol):
@@ -45,6 +48,12 @@ class Store(Protocol):
 
     def search(self, query: TraceQuery) -> PagedList[TraceInfo]:
         """Return a page of the traces that `query` asks for, in its order."""
+
+    def count(self, query: TraceQuery, seconds: float) -> Count:
+        """Return how many traces `query` asks for, up to its `max_results`, and as far as that takes no longer."""
+
+    def version(self) -> int:
+        """Return a number that is another one whenever anything changed since it was asked for last, by whomever."""
 
     def delete(self, trace_ids: Sequence[str] | None, experiment: str | None, before_ns: int | None, most: int) -> int:
         """Delete the traces that meet every condition given, oldest first, at most `most`; return how many."""
@@ -73,6 +82,13 @@ class Store(Protocol):
     def list_experiments(self) -> list[str]:
         """Return the names of all experiments, in order of the alphabet."""
 
+    @property
+    def sending(self) -> Sending | None:
+        """What became of the spans that were written, where these are sent on; else `None`."""
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until what was written is where it is kept; return whether that worked in time."""
+
     def tidy(self) -> bool:
         """Do some of what can wait until there is nothing to write; return whether there is more of it."""
 
@@ -89,10 +105,11 @@ def default_path() -> Path:
     return here / FOLDER / FILE
 
 
-def open_store(address: str | os.PathLike[str] | None, limits: Limits) -> Store:
-    """Return the store at `address`: a path, `sqlite:///path`, `memory:`, `none:`, or `None` for the default one.
+def open_store(address: str | os.PathLike[str] | None, limits: Limits, settings: Settings | None = None) -> Store:
+    """Return the store at `address`: a path, `sqlite:///path`, `http://server`, `memory:`, `none:`, or `None` for the default.
 
-    Nothing is opened or made before it is first used. Raises `InvalidSetting` for an unknown kind of address.
+    Nothing is opened or made before it is first used. Raises `InvalidSetting` for an unknown kind of address, and
+    `Unavailable` for a server's where urllib3 is not installed.
     """
     from autolog.stores.none import NoStore
     from autolog.stores.sqlite import SqliteStore
@@ -113,6 +130,17 @@ def open_store(address: str | os.PathLike[str] | None, limits: Limits) -> Store:
     if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
         # As SQLAlchemy writes them: three slashes before a relative path, four before an absolute one.
         return SqliteStore(Path(rest[1:]).expanduser().absolute(), limits)
+    if scheme.lower() in ("http", "https"):
+        return _remote_store(address, limits, from_environment() if settings is None else settings)
     raise InvalidSetting(
-        f"no store at {address!r}; use a path, sqlite:///relative/path, sqlite:////absolute, memory: or none:"
+        f"no store at {address!r}; use a path, sqlite:///relative/path, sqlite:////absolute, http://server:4321, "
+        "memory: or none:"
     )
+
+
+def _remote_store(address: str, limits: Limits, settings: Settings) -> Store:
+    from autolog.stores.remote import RemoteStore
+
+    given = settings.spool
+    spool = None if given == "none" else Path(given).expanduser().absolute() if given else default_path().parent / SPOOL
+    return RemoteStore(address, limits, token=settings.token, spool=spool, spool_bytes=settings.spool_bytes)

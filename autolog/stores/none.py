@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from autolog.counters import Sending
 from autolog.errors import StoreError
 from autolog.model.span import Span
 
@@ -14,9 +15,14 @@ class NoStore:
 
     location = "nowhere: the store is none:"
     cut = 0
+    sending: Sending | None = None
 
     def write(self, spans: Sequence[Span]) -> None:
         """Keep nothing."""
+
+    def flush(self, _seconds: float) -> bool:
+        """Do nothing: nothing waits."""
+        return True
 
     def tidy(self) -> bool:
         """Do nothing."""
@@ -30,7 +36,11 @@ class NoStore:
             "no traces are kept, for the store is none:; set_store() or AUTOLOG_STORE choose one that keeps them"
         )
 
-    get_trace = get_outline = get_span = search = delete = set_tags = put_assessments = delete_assessment = (
+    def version(self) -> int:
+        """Return a number: nothing ever changes."""
+        return 0
+
+    get_trace = get_outline = get_span = search = count = delete = set_tags = put_assessments = delete_assessment = (
         _nothing_is_kept
     )
     put_run = get_run = list_runs = set_run = list_experiments = _nothing_is_kept

@@ -14,7 +14,7 @@ from autolog.search.fields import Field, Scope
 from autolog.search.filter import AllOf, AnyOf, Comparison, Node, Operator, SomeSpan, conjuncts
 from autolog.search.order import START, Key
 from autolog.search.page import PagedList, Place
-from autolog.search.query import TraceQuery
+from autolog.search.query import Count, TraceQuery
 from autolog.stores.sqlite import texts
 from autolog.stores.sqlite.assessments import KIND_NAMES
 from autolog.stores.sqlite.conditions import (
@@ -28,7 +28,7 @@ from autolog.stores.sqlite.conditions import (
 )
 from autolog.stores.sqlite.functions import Functions
 from autolog.stores.sqlite.read import read_infos
-from autolog.stores.sqlite.readers import limited
+from autolog.stores.sqlite.readers import interrupted, limited
 from autolog.stores.sqlite.rows import MANY_NAMES, STATES, label
 
 Row = tuple[Any, ...]
@@ -106,6 +106,20 @@ def search(query: TraceQuery, connection: sqlite3.Connection, functions: Functio
         connection.execute("ROLLBACK")
     token = query.token(page[-1]) if len(found) > len(page) else None
     return PagedList(infos, token)
+
+
+def count(query: TraceQuery, connection: sqlite3.Connection, functions: Functions, seconds: float) -> Count:
+    """Return how many traces `query` asks for, up to its `max_results`, and as far as `seconds` go."""
+    found, is_exact = 0, False
+    connection.execute("BEGIN")
+    try:
+        with interrupted(connection, seconds), closing(_Search(query, connection, functions).rows()) as rows:
+            for _ in islice(rows, query.max_results):
+                found += 1
+            is_exact = next(rows, None) is None
+    finally:
+        connection.execute("ROLLBACK")
+    return Count(found, is_exact)
 
 
 def _find(query: TraceQuery, connection: sqlite3.Connection, functions: Functions) -> list[Row]:

@@ -98,6 +98,20 @@ def _open(path: Path) -> Reader:
 
 
 @contextmanager
+def interrupted(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
+    """End quietly what runs on the connection for longer."""
+    deadline = time.monotonic() + seconds
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "interrupted" not in str(error):
+            raise
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+@contextmanager
 def limited(connection: sqlite3.Connection) -> Iterator[None]:
     """Break off what runs on the connection for longer; raise `InvalidQuery` that says how to make it faster."""
     deadline = time.monotonic() + LONGEST_SECONDS

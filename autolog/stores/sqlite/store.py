@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from autolog.capture import Limits
+from autolog.counters import Sending
 from autolog.errors import StoreError
 from autolog.fork import ForkLock, call_in_child
 from autolog.ids import parse_id
@@ -27,11 +28,12 @@ from autolog.stores.sqlite import migrations, rows, runs, tags
 from autolog.stores.sqlite.assessments import delete_assessment, put_assessments
 from autolog.stores.sqlite.read import read_outline, read_span, read_trace
 from autolog.stores.sqlite.readers import Reader, Readers
+from autolog.stores.sqlite.watch import Watch
 from autolog.stores.sqlite.write import DELETE_AT_ONCE, batches_of, delete, parts, write_batches
 
 if TYPE_CHECKING:
     from autolog.search.page import PagedList
-    from autolog.search.query import TraceQuery
+    from autolog.search.query import Count, TraceQuery
 
 T = TypeVar("T")
 
@@ -43,6 +45,9 @@ _LONGEST_INDEXING = 1.0
 class SqliteStore:
     """Keeps traces in the SQLite file at `path`, or in memory where `path` is `None`."""
 
+    sending: Sending | None = None
+    """Nothing is sent on."""
+
     def __init__(self, path: Path | None, limits: Limits) -> None:
         self.path = path
         self.location = str(path) if path else "memory"
@@ -53,6 +58,9 @@ class SqliteStore:
         self._closer: weakref.finalize[[], SqliteStore] | None = None
         self._left_behind: list[sqlite3.Connection] = []
         self._readers = Readers()
+        self._watch = Watch(path)
+        self._changes = 0
+        """Transactions of this process."""
         self._unindexed = 0
         call_in_child(self._leave_behind)
 
@@ -98,6 +106,23 @@ class SqliteStore:
         with self._reader() as reader:
             return _waiting(lambda: search(query, *reader))
 
+    def count(self, query: TraceQuery, seconds: float) -> Count:
+        """Return how many traces `query` asks for, up to its `max_results`, and as far as that takes no longer."""
+        from autolog.search.query import Count
+        from autolog.stores.sqlite.find import count
+
+        if not self._is_there():
+            return Count(0, is_exact=True)
+        with self._reader() as reader:
+            return _waiting(lambda: count(query, *reader, seconds))
+
+    def version(self) -> int:
+        """Return a number that is another one whenever anything changed since it was asked for last, by whomever."""
+        if self.path is None or not self._is_there():
+            return self._changes
+        with self._explained():
+            return _waiting(self._watch.version)
+
     @contextmanager
     def _reader(self) -> Iterator[Reader]:
         """Lend a connection to read with; for a store in memory, there is but the one."""
@@ -108,6 +133,10 @@ class SqliteStore:
             else:
                 with self._lock:
                     yield self._readers.reader_of(self._open(create=False))
+
+    def flush(self, _seconds: float) -> bool:
+        """Do nothing: what was written is here."""
+        return True
 
     def tidy(self) -> bool:
         """Do some of what can wait until there is nothing to write; return whether there is more of it."""
@@ -200,6 +229,8 @@ class SqliteStore:
                 self._connection.close()
                 self._connection = None
             self._readers.close()
+            self._watch.close()
+            self._watch.close()
 
     def _leave_behind(self) -> None:
         """In the child of a fork: let go of the parent's connection without closing it, as SQLite asks."""
@@ -212,7 +243,9 @@ class SqliteStore:
     def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do `work` in one write transaction, waiting for other processes' ones."""
         with self._lock, self._explained():
-            return _waiting(lambda: _in_transaction(self._open(create=True), work))
+            result = _waiting(lambda: _in_transaction(self._open(create=True), work))
+            self._changes += 1
+            return result
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         """Do `work` on the store as it is, while others read and write; `None` where no store was made yet."""
