@@ -110,7 +110,7 @@ def opened(browser, jupyter, screenshot):
         context.close()
 
 
-@pytest.mark.parametrize("host", ["lab/tree", "notebooks"])
+@pytest.mark.parametrize("host", ["lab/tree", "notebooks"], ids=["lab", "notebook"])
 def test_a_notebook_that_is_trusted_shows_the_viewer(opened, screenshot, host):
     page = opened(host, "trusted")
     frames = page.locator(".jp-OutputArea-output iframe")
@@ -119,10 +119,10 @@ def test_a_notebook_that_is_trusted_shows_the_viewer(opened, screenshot, host):
     assert frames.count() == 2
     assert frames.nth(1).content_frame.get_by_role("option").count() == 8
     assert not page.locator(".jp-OutputArea-output details").first.is_visible()
-    screenshot(page, host.partition("/")[0])
+    screenshot(page)
 
 
-@pytest.mark.parametrize("host", ["lab/tree", "notebooks"])
+@pytest.mark.parametrize("host", ["lab/tree", "notebooks"], ids=["lab", "notebook"])
 def test_a_notebook_that_is_not_trusted_shows_the_tree(opened, screenshot, host):
     page = opened(host, "untrusted")
     outputs = page.locator(".jp-OutputArea-output")
@@ -134,4 +134,4 @@ def test_a_notebook_that_is_not_trusted_shows_the_tree(opened, screenshot, host)
     outputs.get_by_text("refused the connection").first.wait_for()
     failed = outputs.get_by_text("✗ ConnectionError").first
     assert failed.evaluate("element => getComputedStyle(element).color") == "rgb(209, 36, 47)"
-    screenshot(page, host.partition("/")[0])
+    screenshot(page)
