@@ -1,2 +1,4 @@
 // Preact and HTM, which the page loads before all modules.
-export const { html, render, useState, useMemo, useEffect, useRef, useCallback, useLayoutEffect } = globalThis.htmPreact;
+export const {
+  html, render, createContext, useState, useMemo, useEffect, useRef, useCallback, useContext, useLayoutEffect, useErrorBoundary,
+} = globalThis.htmPreact;
