@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from autolog import semconv
 from autolog.ids import now_ns
 from autolog.model.assessment import AssessmentSource, Expectation, Feedback, SourceType
+from autolog.model.run import Run, RunStatus
 from autolog.model.span import Span, SpanType
 from autolog.model.usage import TokenUsage
 
@@ -43,6 +44,7 @@ _DOCUMENTS = (
     ("kb/export.md", "Reports can be exported as CSV, Parquet or PDF, for any period of the last five years."),
     ("kb/plans.md", "Team is for five people; Business has no limit. Schools and charities pay half."),
 )
+_VERSIONS = ("1.4", "1.5")
 _MODELS = ("gpt-4o-mini", "gpt-4o", "gpt-4.1")
 _SYSTEM = "You are the support desk of Mossgate. Answer briefly, from the documents that you are given, in the customer's language."
 
@@ -61,7 +63,8 @@ class _Desk:
         begin = self.at_ns
         root = self.client.start_trace(
             "support_agent", SpanType.AGENT, inputs={"question": question}, start_time_ns=begin,
-            session=f"chat-{number // 3}", user=("ada", "grace", "linus")[number % 3], version=("1.4", "1.5")[number % 2],
+            session=f"chat-{number // 3}", user=("ada", "grace", "linus")[number % 3], version=_VERSIONS[number % 2],
+            run=_run_id(_VERSIONS[number % 2]),
             tags={"channel": ("web", "mail")[number % 2], "language": "de" if "ä" in question else "en"},
         )  # fmt: skip
         documents = self._retrieve(root, question, number)
@@ -176,10 +179,19 @@ def record(client: Client, count: int = 60, hours: float = 24.0) -> list[str]:
     step = int(hours * 3_600e9 / (count + 1))
     ids = [_Desk(client, dice, first + step * (number + 1)).answer(number) for number in range(count)]
     client.flush()
+    for version in _VERSIONS[:count]:
+        client.put_run(Run(
+            run_id=_run_id(version), name=f"desk {version}", experiment=client.get_outline(ids[0]).info.experiment,
+            status=RunStatus.FINISHED, start_time_ns=first, end_time_ns=now_ns(), tags={"version": version},
+        ))  # fmt: skip
     for number, trace_id in enumerate(ids):
         for assessment in _said_of(number):
             client.log_assessment(trace_id, assessment)
     return ids
+
+
+def _run_id(version: str) -> str:
+    return f"desk-{version}"
 
 
 def _said_of(number: int) -> Iterator[Feedback | Expectation]:

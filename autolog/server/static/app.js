@@ -17,6 +17,12 @@ const PAGES = {
   compare: { title: "Compare", isHidden: true, load: () => import("./compare.js") },
 };
 const FIRST = "traces";
+// Pages of the same traces: going from one to the other keeps the filter and the time.
+const NARROWED = ["traces", "sessions", "dashboard"];
+
+function narrowing(to, from, { params: { filter, experiment, range, since, until } }) {
+  return NARROWED.includes(to) && NARROWED.includes(from) ? { filter, experiment, range, since, until } : {};
+}
 
 const loaded = {};
 
@@ -49,7 +55,7 @@ function App() {
       <a class="al-brand" href=${address(FIRST)}>autolog</a>
       <nav aria-label="Pages">
         ${Object.entries(PAGES).filter(([, page]) => page.title && !page.isHidden).map(([page, { title, key }]) => html`
-          <a href=${address(page)} aria-current=${page === name ? "page" : undefined} title=${key && `g ${key}`}>${title}</a>`)}
+          <a href=${address(page, [], page === name ? {} : narrowing(page, name, route))} aria-current=${page === name ? "page" : undefined} title=${key && `g ${key}`}>${title}</a>`)}
       </nav>
       <span class="al-store" title=${health && `autolog ${health.version}`}>${health && health.store}</span>
       <button class="al-quiet" title="Keys (?)" aria-label="Keys" onClick=${() => setHelpOpen(true)}>?</button>

@@ -49,7 +49,7 @@ function momentLabel(date, step) {
 // "Nov 25 14:00 – 14:30" of a bucket, local.
 export function span(from, length) {
   const [start, end] = [absolute(from * 1e6), absolute((from + length) * 1e6)];
-  const digits = length >= 60 * SECOND ? 16 : 19;
+  const digits = length >= 60 * SECOND ? 16 : length >= SECOND ? 19 : 23;
   return `${start.slice(0, digits)} – ${end.slice(start.slice(0, 10) === end.slice(0, 10) ? 11 : 0, digits)}`;
 }
 
@@ -142,6 +142,7 @@ function laidOut({ times, step, series, isStacked, format, isWhole, isTime, most
   const barWidth = Math.min(each - gap, 36);
   const moments = roundMoments(times[0], times.at(-1) + step, (width - left) / 76)
     .map(([at, label]) => [left + ((at - times[0]) / step) * each, label]).filter(([place]) => place > left + 8 && place < width - 22);
+  if (moments.length === 0) moments.push([(left + width) / 2, absolute(times[0] * 1e6).slice(5, 19)]);
   const plot = { left, each, x, y, levels, labels, moments, isEmpty, barWidth };
   return isStacked ? { ...plot, bars: series.map(({ colour }, row) => ({ colour, d: barsOf(plot, series, row) })) }
     : { ...plot, lines: series.map((one) => ({ ...one, ...lineOf(plot, one.values) })) };

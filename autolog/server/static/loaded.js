@@ -2,11 +2,12 @@
 import { html, useCallback, useEffect, useRef, useState } from "./viewer/preact.js";
 import { get } from "./api.js";
 import { useChanges } from "./live.js";
+import { notify } from "./notice.js";
 
-const PAGE = 60;
+const PAGE = 100;
 const MOST = 500;
 
-// {found, error, isLoading, again}: what `load(signal)` promised last. It is asked anew where `key` is another one.
+// {found, error, isLoading, again, put}: what `load(signal)` promised last. It is asked anew where `key` is another one.
 export function useLoaded(load, key, isLive = true) {
   const [state, set] = useState({ found: null, error: null, isLoading: true });
   const aborter = useRef(null);
@@ -26,33 +27,42 @@ export function useLoaded(load, key, isLive = true) {
     return () => aborter.current.abort();
   }, [again]);
   useChanges(again, isLive);
-  return { ...state, again };
+  return { ...state, again, put: (found) => set((was) => ({ ...was, found })) };
 }
 
-// {rows, error, isLoading, more, again} of a path that answers {[name]: rows, next_page_token}.
-export function usePages(path, params, name) {
+// {rows, token, error, isLoading, more, again} of a path that answers {[name]: rows, next_page_token}: a page of it, more
+// when `more` is called, or with `isAll` one after the other.
+export function usePages(path, params, name, isAll = false) {
   const key = JSON.stringify([path, params]);
-  const beyond = useRef({ key, rows: [], token: null, many: PAGE });
-  if (beyond.current.key !== key) beyond.current = { key, rows: [], token: null, many: PAGE };
-  const [isMore, setMore] = useState(false);
-  const first = useLoaded(async (signal) => {
-    const here = beyond.current;
-    const found = await get(path, { ...params, limit: Math.min(here.many, MOST) }, signal);
-    return Object.assign(here, { rows: found[name], token: found.next_page_token ?? null });
+  const many = useRef({});
+  if (many.current.key !== key) many.current = { key, wanted: PAGE, isBusy: false };
+  const page = async (rows, page_token, limit, signal) => {
+    const found = await get(path, { ...params, limit, page_token }, signal);
+    return { key, rows: [...rows, ...found[name]], token: found.next_page_token ?? null };
+  };
+  const state = useLoaded(async (signal) => {
+    const { wanted } = many.current;
+    let found = await page([], null, Math.min(wanted, MOST), signal);
+    while (found.token && found.rows.length < wanted) found = await page(found.rows, found.token, MOST, signal);
+    return found;
   }, key);
+  const found = state.found?.key === key ? state.found : null;
   const more = useCallback(async () => {
-    const here = beyond.current;
-    if (!here.token || isMore) return;
-    setMore(true);
+    const here = many.current;
+    if (!found?.token || here.isBusy) return;
+    here.isBusy = true;
     try {
-      const found = await get(path, { ...params, limit: PAGE, page_token: here.token });
-      Object.assign(here, { rows: [...here.rows, ...found[name]], token: found.next_page_token ?? null });
-      here.many = here.rows.length;
+      const next = await page(found.rows, found.token, isAll ? MOST : PAGE);
+      here.wanted = next.rows.length;
+      if (many.current === here) state.put(next);
+    } catch (error) {
+      notify(error.message, { isError: true });
     } finally {
-      setMore(false);
+      here.isBusy = false;
     }
-  }, [key, isMore]);
-  return { ...first, rows: first.found === beyond.current ? beyond.current.rows : (first.found?.rows ?? []), token: beyond.current.token, more };
+  }, [found]);
+  useEffect(() => { if (isAll) more(); }, [more]);
+  return { ...state, rows: state.found?.rows ?? [], token: found?.token, more };
 }
 
 // What stands where there is nothing to show: an error, that it is being loaded, or `children`.

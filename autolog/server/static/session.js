@@ -18,7 +18,7 @@ const PAUSE = 60e9;
 
 export function Session({ name }) {
   const condition = `session = ${quoted(name)}`;
-  const { rows, token, more, again, ...state } = usePages("traces", { filter: condition, order_by: "timestamp ASC" }, "traces");
+  const { rows, again, ...state } = usePages("traces", { filter: condition, order_by: "timestamp ASC" }, "traces", true);
   const [cursor, setCursor] = useState(0);
   const [scrollTo, setScrollTo] = useState(null);
   const [whole, setWhole] = useState(null);
@@ -44,14 +44,14 @@ export function Session({ name }) {
       <h1 title=${name}>${name}</h1>
       <dl class="al-figures">
         ${[["User", rows.find((row) => row.user)?.user], ["Turns", `${compact(total.traces ?? rows.length)}`], ["Started", moment(rows[0].start_time_ns)],
-          ["Duration", total.last_ns && duration(total.last_ns - total.first_ns)], ["Tokens", compact(total.tokens)], ["Cost", money(total.cost)],
+          ["Duration", duration(total.duration_ns)], ["Tokens", compact(total.tokens)], ["Cost", money(total.cost)],
           ["Errors", total.errors > 0 && html`<span class="al-error">${total.errors}</span>`]]
           .filter(([, value]) => value).map(([title, value]) => html`<div><dt>${title}</dt><dd>${value}</dd></div>`)}
       </dl>
       <a class="al-button" href=${address("traces", [], { filter: condition })}>As a list</a>
     </div>
     <${Windowed} class="al-turns" role="table" aria-label="Turns" tabindex="-1" items=${rows} keyOf=${(info) => info.trace_id} draw=${draw} estimate=${guessed}
-      onMore=${token ? more : undefined} scrollTo=${scrollTo} />`;
+      scrollTo=${scrollTo} />`;
 }
 
 const guessed = (info) => 120 + 20 * Math.ceil(((info.request_preview?.length ?? 0) + (info.response_preview?.length ?? 0)) / 90);

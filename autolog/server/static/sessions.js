@@ -17,7 +17,7 @@ const COLUMNS = [
   { title: "Last answer", grow: 10, show: (one) => one.last_response },
   { title: "Started", width: 96, show: (one) => html`<span title=${absolute(one.first_ns)}>${moment(one.first_ns)}</span>` },
   { title: "Last active", width: 88, show: (one) => html`<span title=${absolute(one.last_ns)}>${relative(one.last_ns)}</span>` },
-  { title: "Duration", width: 76, isNumber: true, show: (one) => duration(one.last_ns - one.first_ns) },
+  { title: "Duration", width: 76, isNumber: true, show: (one) => duration(one.duration_ns) },
   { title: "Tokens", width: 56, isNumber: true, show: (one) => compact(one.tokens) },
   { title: "Cost", width: 64, isNumber: true, show: (one) => money(one.cost) },
   { title: "Errors", width: 48, isNumber: true, show: (one) => one.errors > 0 && html`<span class="al-error">${number(one.errors)}</span>` },
