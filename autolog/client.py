@@ -40,11 +40,14 @@ from autolog.tracer import Tracer, remote_span, share
 if TYPE_CHECKING:
     import pandas as pd
 
+    from autolog.model.session import Session
+    from autolog.model.statistics import Details, ExperimentSummary, RunSummary, Statistics
     from autolog.search.query import Count, Moment
 
 logger = logging.getLogger("autolog")
 
 _MOST = 2**31
+_MOST_BUCKETS = 1_000
 
 AS_BEFORE: Any = object()
 
@@ -219,6 +222,17 @@ class Client:
         self._pipeline.flush()
         previous, self._store = self._store, store
         previous.close()
+
+    def of_experiment(self, experiment: str) -> Client:
+        """Return a client of the same store for which there is no other experiment: it sees, changes and adds to this one only."""
+        import copy
+
+        from autolog.stores.restricted import RestrictedStore
+
+        found = copy.copy(self)
+        found._store = RestrictedStore(self._store, experiment)
+        found.settings = self.settings.replace(experiment=experiment)
+        return found
 
     def flush(self, timeout: float = 30.0) -> bool:
         """Store everything recorded so far, and send it where it is sent too; return whether that worked in time.
@@ -506,6 +520,72 @@ class Client:
         """Return a number that changes whenever anything in the store does, whoever changes it."""
         return self._store.version()
 
+    # --- what many traces come to ----------------------------------------------------------------
+
+    def statistics(
+        self, filter_string: str | None = None, *, group_by: str | None = None, buckets: int = 60, **conditions: Any
+    ) -> Statistics:
+        """Return the figures of the traces that meet the filter and the conditions of `search_traces`, over time.
+
+        `group_by` is a text of the trace, such as `name`, `version` or `tags.<key>`, or `model`, which counts the calls
+        of models. Raises `InvalidQuery` for what can't be searched or grouped by.
+        """
+        from autolog.search.grouping import grouping
+        from autolog.search.query import TraceQuery
+
+        query = TraceQuery.build(filter_string, **conditions)
+        grouping(group_by)
+        self._pipeline.flush()
+        return self._store.statistics(query, group_by, _buckets(buckets))
+
+    def statistics_details(
+        self, filter_string: str | None = None, *, buckets: int = 60, **conditions: Any
+    ) -> Details:
+        """Return the most frequent errors of these traces, the steps that take most time, and what feedback comes to."""
+        from autolog.search.query import TraceQuery
+
+        query = TraceQuery.build(filter_string, **conditions)
+        self._pipeline.flush()
+        return self._store.details(query, _buckets(buckets))
+
+    def search_sessions(
+        self, filter_string: str | None = None, *, max_results: int = 100, page_token: str | None = None, **conditions: Any
+    ) -> PagedList[Session]:
+        """Return the sessions with a trace that meets the filter and the conditions of `search_traces`.
+
+        Those come first of which such a trace is the newest. Their figures are of all their traces, or of all of the
+        experiment, where one is asked for.
+        """
+        from autolog.search.query import TraceQuery
+
+        query = TraceQuery.build(filter_string, max_results=max_results, page_token=page_token, **conditions)
+        self._pipeline.flush()
+        return self._store.sessions(query)
+
+    def list_values(
+        self, field: str, prefix: str = "", *, experiment: str | None = None, max_results: int = 50
+    ) -> list[str]:
+        """Return values of a field as a filter names it, or of `tags`, `metadata` and `feedback` the keys.
+
+        Those come first that begin with `prefix`, and then those that have it somewhere, whatever its case. Raises
+        `InvalidQuery` where there is no such field.
+        """
+        from autolog.search.grouping import field_or_keys
+
+        field_or_keys(field)
+        self._pipeline.flush()
+        return self._store.values(field, text(prefix), experiment, max_results)
+
+    def summarize_experiments(self) -> list[ExperimentSummary]:
+        """Return all experiments with what their traces come to, those first that were active last."""
+        self._pipeline.flush()
+        return self._store.summarize_experiments()
+
+    def summarize_runs(self, experiment: str | None = None, max_results: int = 100) -> list[RunSummary]:
+        """Return the newest runs with what their traces come to, of one experiment or of all."""
+        self._pipeline.flush()
+        return self._store.summarize_runs(experiment, max_results)
+
     def delete_traces(
         self,
         trace_ids: str | Sequence[str] | None = None,
@@ -652,6 +732,12 @@ class Client:
         """Make stored traces belong to no run; return how many there are of them."""
         self._pipeline.flush()
         return self._store.set_run(trace_ids, None)
+
+
+def _buckets(buckets: int) -> int:
+    if isinstance(buckets, bool) or not isinstance(buckets, int) or not 1 <= buckets <= _MOST_BUCKETS:
+        raise InvalidQuery(f"buckets must be a whole number from 1 to {_MOST_BUCKETS}, not {buckets!r}")
+    return buckets
 
 
 def _no_assessment(trace_id: str, assessment_id: str) -> NotFound:

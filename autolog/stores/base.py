@@ -18,6 +18,8 @@ from autolog.model.trace import Trace, TraceInfo
 from autolog.settings import Settings, from_environment
 
 if TYPE_CHECKING:
+    from autolog.model.session import Session
+    from autolog.model.statistics import Details, ExperimentSummary, RunSummary, Statistics
     from autolog.search.page import PagedList
     from autolog.search.query import Count, TraceQuery
 
@@ -54,6 +56,24 @@ class Store(Protocol):
 
     def version(self) -> int:
         """Return a number that is another one whenever anything changed since it was asked for last, by whomever."""
+
+    def statistics(self, query: TraceQuery, group_by: str | None, buckets: int) -> Statistics:
+        """Return the figures of the traces that `query` asks for, in about `buckets` buckets, grouped by a field or not."""
+
+    def details(self, query: TraceQuery, buckets: int) -> Details:
+        """Return the most frequent errors, the steps that take most time, and what feedback comes to."""
+
+    def sessions(self, query: TraceQuery) -> PagedList[Session]:
+        """Return a page of the sessions with a trace that `query` asks for; those first of which such a trace is the newest."""
+
+    def summarize_experiments(self) -> list[ExperimentSummary]:
+        """Return all experiments with what their traces come to, those first that were active last."""
+
+    def summarize_runs(self, experiment: str | None, most: int) -> list[RunSummary]:
+        """Return the newest runs with what their traces come to, of one experiment or of all."""
+
+    def values(self, field: str, prefix: str, experiment: str | None, most: int) -> list[str]:
+        """Return values of a field, or keys, in one experiment or in all: first those that begin with `prefix`."""
 
     def delete(self, trace_ids: Sequence[str] | None, experiment: str | None, before_ns: int | None, most: int) -> int:
         """Delete the traces that meet every condition given, oldest first, at most `most`; return how many."""

@@ -32,8 +32,11 @@ from autolog.stores.sqlite.watch import Watch
 from autolog.stores.sqlite.write import DELETE_AT_ONCE, batches_of, delete, parts, write_batches
 
 if TYPE_CHECKING:
+    from autolog.model.session import Session
+    from autolog.model.statistics import Details, ExperimentSummary, RunSummary, Statistics
     from autolog.search.page import PagedList
     from autolog.search.query import Count, TraceQuery
+    from autolog.stores.sqlite.functions import Functions
 
 T = TypeVar("T")
 
@@ -122,6 +125,65 @@ class SqliteStore:
             return self._changes
         with self._explained():
             return _waiting(self._watch.version)
+
+    # --- what many traces come to ----------------------------------------------------------------
+
+    def statistics(self, query: TraceQuery, group_by: str | None, buckets: int) -> Statistics:
+        """Return the figures of the traces that `query` asks for, in about `buckets` buckets, grouped by a field or not."""
+        from autolog.search.grouping import grouping
+        from autolog.stores.sqlite import statistics
+
+        field = grouping(group_by)
+        found = self._summed_up(query, lambda *reader: statistics.statistics(query, field, buckets, *reader))
+        return statistics.none(query, buckets) if found is None else found
+
+    def details(self, query: TraceQuery, buckets: int) -> Details:
+        """Return the most frequent errors, the steps that take most time, and what feedback comes to."""
+        from autolog.stores.sqlite import statistics
+
+        found = self._summed_up(query, lambda *reader: statistics.details(query, buckets, *reader))
+        return statistics.no_details(query, buckets) if found is None else found
+
+    def sessions(self, query: TraceQuery) -> PagedList[Session]:
+        """Return a page of the sessions with a trace that `query` asks for; those first of which such a trace is the newest."""
+        from autolog.search.page import PagedList
+        from autolog.stores.sqlite.sessions import sessions
+
+        found = self._summed_up(query, lambda *reader: sessions(query, *reader))
+        return PagedList() if found is None else found
+
+    def summarize_experiments(self) -> list[ExperimentSummary]:
+        """Return all experiments with what their traces come to, those first that were active last."""
+        from autolog.stores.sqlite.summaries import experiment_summaries
+
+        return self._summed_up(None, experiment_summaries) or []
+
+    def summarize_runs(self, experiment: str | None, most: int) -> list[RunSummary]:
+        """Return the newest runs with what their traces come to, of one experiment or of all."""
+        from autolog.stores.sqlite.summaries import run_summaries
+
+        return self._summed_up(None, lambda connection, _: run_summaries(experiment, most, connection)) or []
+
+    def values(self, field: str, prefix: str, experiment: str | None, most: int) -> list[str]:
+        """Return values of a field, or keys, in one experiment or in all: first those that begin with `prefix`."""
+        from autolog.search.grouping import field_or_keys
+        from autolog.stores.sqlite.values import values
+
+        return self._read(partial(values, field_or_keys(field), prefix, experiment, most)) or []
+
+    def _summed_up(
+        self, query: TraceQuery | None, work: Callable[[sqlite3.Connection, Functions], T]
+    ) -> T | None:
+        """Do `work` with a connection to read with; `None` where no store was made yet."""
+        from autolog.stores.sqlite import texts
+
+        if not self._is_there():
+            return None
+        if query is not None and texts.are_asked_for(query.filter):
+            with suppress(StoreError):  # as above
+                self._index_words(_LONGEST_INDEXING)
+        with self._reader() as reader:
+            return _waiting(lambda: work(*reader))
 
     @contextmanager
     def _reader(self) -> Iterator[Reader]:
