@@ -40,5 +40,9 @@ class NotFound(AutologError, LookupError):
     """The store has no such trace, assessment or run."""
 
 
+class NotAllowed(AutologError):
+    """Whoever asks may not do this; the message says what they may."""
+
+
 class StoreError(AutologError):
     """The store can't be read or written; the message says why and how to mend it."""

@@ -9,34 +9,66 @@ import threading
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from textwrap import dedent
 
 
 @contextmanager
 def serving(client, **options):
     """Serve a client's store on a free port; yield the address."""
-    import uvicorn
-
     from autolog.server.app import create_app
 
-    server = uvicorn.Server(uvicorn.Config(create_app(client, **options), port=0, log_level="warning"))
+    with running(create_app(client, **options)) as address:
+        yield address
+
+
+@contextmanager
+def running(app):
+    """Serve an application of ours on a free port, in a thread; yield the address."""
+    from autolog.server.serve import Server, listening
+
     is_up = threading.Event()
-    startup = server.startup
+    server = Server(app, is_up.set)
+    with listening("127.0.0.1", 0) as bound:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        thread.start()
+        assert is_up.wait(30)
+        try:
+            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
-    async def started(*args, **kwargs):
-        await startup(*args, **kwargs)
-        is_up.set()
 
-    server.startup = started
-    thread = threading.Thread(target=server.run)
+@contextmanager
+def http_server(answer):
+    """Serve what `answer(request)` returns, a status, headers and a body, where `request.body` is what was sent; yield the address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            self.body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            status, headers, body = answer(self)
+            self.send_response(status)
+            for name, value in {**headers, "content-length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    assert is_up.wait(30)
-    port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
-        server.should_exit = True
+        server.shutdown()
         thread.join()
+        server.server_close()
 
 
 class ServerProcess:

@@ -2,45 +2,77 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, FastAPI
-from starlette.responses import FileResponse, Response
-from starlette.staticfiles import StaticFiles
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
 from autolog import __version__
-from autolog.server import otlp
-from autolog.server.api import assessments, changes, export, filters, health, spans, traces
+from autolog.server import files, otlp
+from autolog.server.access import Token, Tokens
+from autolog.server.api import (
+    assessments,
+    changes,
+    experiments,
+    export,
+    filters,
+    health,
+    session,
+    sessions,
+    spans,
+    statistics,
+    store,
+    traces,
+    values,
+)
 from autolog.server.errors import HANDLERS
 from autolog.server.live import Changes
-from autolog.viewer.bundle import STATIC as VIEWER
+from autolog.server.security import Guard, Hosts
 
 if TYPE_CHECKING:
     from autolog.client import Client
 
-STATIC = Path(__file__).parent / "static"
-
 ROUTERS: tuple[APIRouter, ...] = (
     traces.router, spans.router, assessments.router, changes.router, export.router, filters.router, health.router,
+    session.router, store.router, statistics.router, sessions.router, experiments.router, values.router,
 )  # fmt: skip
 
 
-def create_app(client: Client) -> FastAPI:
-    """Return the server of a client's store, as an ASGI application."""
+def create_app(
+    client: Client, *, tokens: Iterable[Token] = (), host: str = "127.0.0.1", allow_hosts: Iterable[str] = ()
+) -> FastAPI:
+    """Return the server of a client's store, as an ASGI application.
+
+    Without tokens, whoever reaches it may do everything. It answers to the names of this machine, to `host`, which it
+    listens at, and to `allow_hosts`: names such as `traces.example.com` or `*.example.com` that a proxy gives it.
+    """
     app = FastAPI(title="autolog", version=__version__, openapi_url="/api/openapi.json", docs_url=None, redoc_url=None)
     app.state.client = client
+    app.state.tokens = Tokens(tokens)
     app.state.changes = Changes(client.version)
+    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)
+    app.add_middleware(Guard, tokens=app.state.tokens, hosts=Hosts(host, allow_hosts))
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
     for router in ROUTERS:
         app.include_router(router, prefix="/api")
     app.include_router(otlp.router)
-    app.mount("/static/viewer", StaticFiles(directory=VIEWER), name="viewer")
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    app.add_api_route("/", _index, include_in_schema=False)
+    app.mount("/static", files.Files(), name="static")
+    app.add_api_route("/", _index, methods=["GET", "HEAD"], include_in_schema=False)
     return app
 
 
-def _index() -> Response:
-    return FileResponse(STATIC / "index.html")
+def _index(request: Request) -> Response:
+    given = request.query_params.get("token")
+    if given is None:
+        return files.index()
+    # Kept in a cookie, and taken out of the address, which is shown, remembered and sent on.
+    others = [pair for pair in parse_qsl(request.url.query) if pair[0] != "token"]
+    response = RedirectResponse(f"./{'?' if others else ''}{urlencode(others)}", 303)
+    if request.app.state.tokens and request.app.state.tokens.of_secret(given) is not None:
+        session.keep(response, request, given)
+    return response

@@ -18,6 +18,7 @@ from autolog.model.span import Span
 from autolog.model.usage import Cost, TokenUsage
 from autolog.pricing import Pricing
 from autolog.processing import NOTHING, Processing
+from autolog.server.api.common import access_of, client_of
 
 if TYPE_CHECKING:
     from autolog.client import Client
@@ -100,12 +101,14 @@ _making = threading.Lock()
 
 
 def ingest_of(request: Request) -> Ingest:
-    """Return what takes spans into the store of this server."""
-    state = request.app.state
+    """Return what takes spans into the store of this server, as those of the experiment that the token is for."""
+    state, experiment = request.app.state, access_of(request).experiment
     with _making:
-        if not hasattr(state, "ingest"):
-            state.ingest = Ingest(state.client)
-        found: Ingest = state.ingest
+        if not hasattr(state, "ingests"):
+            state.ingests = {}
+        found: Ingest | None = state.ingests.get(experiment)
+        if found is None:
+            found = state.ingests[experiment] = Ingest(client_of(request))
     return found
 
 

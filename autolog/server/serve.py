@@ -1,17 +1,137 @@
-"""Run the server."""
+"""Run the server: find a port, listen, and end when told to, without leaving anybody waiting."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import errno
+import socket
+import sys
+import webbrowser
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import uvicorn
 
+from autolog.errors import InvalidSetting
+from autolog.server.access import Token
 from autolog.server.app import create_app
+from autolog.server.security import is_loopback
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from autolog.client import Client
 
+PORT = 4321
+_GRACE = 5
+"""Seconds that a request may take still when the server is told to end."""
+_LONGEST_ADDRESS = 1_000_000
+"""Bytes of a request's first line and headers: an export may name thousands of traces."""
 
-def serve(client: Client, *, host: str = "127.0.0.1", port: int = 4321) -> None:
-    """Serve the client's store until the process is told to end."""
-    uvicorn.run(create_app(client), host=host, port=port, log_level="warning", access_log=False)
+
+def serve(
+    client: Client,
+    *,
+    host: str = "127.0.0.1",
+    port: int = PORT,
+    tokens: Iterable[Token] = (),
+    allow_hosts: Iterable[str] = (),
+    no_auth: bool = False,
+    open_browser: bool = False,
+    on_listening: Callable[[str], object] | None = None,
+) -> None:
+    """Serve the client's store until the process is told to end; port 0 is any free one.
+
+    `on_listening` is called with the page's address once it answers, and the browser opened where that is asked for. The
+    client is closed at the end. Raises `InvalidSetting` where the address can't be listened at, and where others than
+    this machine reach it, there are no tokens, and `no_auth` does not say that this is meant.
+    """
+    tokens = tuple(tokens)
+    if not is_loopback(host) and not tokens and not no_auth:
+        raise InvalidSetting(
+            f"whoever reaches {host} could read and delete every trace: give tokens (--read-token, --write-token, "
+            "--token-file), or say --no-auth if that is meant"
+        )
+    app = create_app(client, tokens=tokens, host=host, allow_hosts=allow_hosts)
+    with listening(host, port) as bound:
+
+        def told() -> None:
+            address = address_of(host, bound)
+            if on_listening is not None:
+                on_listening(address)
+            if open_browser:
+                webbrowser.open(address + (f"?token={quote(tokens[-1].secret)}" if tokens else ""))
+
+        try:
+            Server(app, told).run(sockets=[bound])
+        except KeyboardInterrupt:  # which uvicorn raises again once everything has ended
+            pass
+        finally:
+            client.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which ends streams that would last for ever when it is told to end."""
+
+    def __init__(self, app: FastAPI, on_listening: Callable[[], object] = lambda: None) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=_GRACE,
+                h11_max_incomplete_event_size=_LONGEST_ADDRESS,
+                lifespan="off",
+                http="h11",
+                ws="none",
+                loop="asyncio",
+            )  # fmt: skip
+        )
+        self._changes = app.state.changes
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        self._on_listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what was asked, and end."""
+        self._changes.close()
+        await super().shutdown(sockets)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound there; raise `InvalidSetting` that says what to do where that can't be."""
+    if not 0 <= port <= 65_535:
+        raise InvalidSetting(f"a port is a number from 0 to 65535, not {port}")
+    try:
+        family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        bound = socket.socket(family)
+    except OSError as error:
+        raise InvalidSetting(f"{host!r} is no address of this machine: {error.strerror or error}") from None
+    try:
+        if sys.platform != "win32":  # where it would let two servers have one port
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(where)
+    except OSError as error:
+        bound.close()
+        raise InvalidSetting(_unbound(host, port, error)) from None
+    return bound
+
+
+def _unbound(host: str, port: int, error: OSError) -> str:
+    reasons: dict[Any, str] = {
+        errno.EADDRINUSE: f"port {port} is in use, maybe by another autolog ui; choose another one, or --port 0 for any",
+        errno.EACCES: f"port {port} needs privileges that this user has not; choose one above 1023",
+        errno.EADDRNOTAVAIL: f"{host!r} is no address of this machine",
+    }
+    return reasons.get(error.errno, f"{host}:{port} can't be listened at: {error.strerror or error}")
+
+
+def address_of(host: str, bound: socket.socket) -> str:
+    """Return the page's address, for a browser of this machine."""
+    port = bound.getsockname()[1]
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host.strip("[]") else host)  # noqa: S104
+    return f"http://{name}:{port}/"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.browser import chromium
+from tests.serving import serving as served
 
 SCREENSHOTS = Path(os.environ.get("AUTOLOG_SCREENSHOTS", "screenshots"))
 
@@ -81,33 +80,6 @@ def screenshot(request):
         return path
 
     return keep
-
-
-@contextmanager
-def served(client, **options):
-    """Serve a client's store on a port of its own, in a thread of this process; yield the address."""
-    import uvicorn
-
-    from autolog.server.app import create_app
-
-    server = uvicorn.Server(uvicorn.Config(create_app(client, **options), port=0, log_level="warning"))
-    is_up = threading.Event()
-    startup = server.startup
-
-    async def started(*args, **kwargs):
-        await startup(*args, **kwargs)
-        is_up.set()
-
-    server.startup = started
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    assert is_up.wait(30)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture

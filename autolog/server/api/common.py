@@ -15,6 +15,7 @@ from autolog import capture
 from autolog.client import Client
 from autolog.model.trace import TraceInfo
 from autolog.search.page import PagedList
+from autolog.server.access import Access
 
 
 class Json(Response):
@@ -27,10 +28,17 @@ class Json(Response):
         return capture.json_bytes(content)
 
 
+def access_of(request: Request) -> Access:
+    """Return what whoever asks may do."""
+    found: Access = request.state.access
+    return found
+
+
 def client_of(request: Request) -> Client:
     """Return the client of the server's store, which sees no more of it than whoever asks may see."""
     found: Client = request.app.state.client
-    return found
+    experiment = access_of(request).experiment
+    return found if experiment is None else found.of_experiment(experiment)
 
 
 TheClient = Annotated[Client, Depends(client_of)]
