@@ -8,7 +8,7 @@ from typing import Any
 
 from autolog.display import terminal
 from autolog.model.message import preview
-from autolog.model.span import Span
+from autolog.model.span import Span, SpanType
 from autolog.model.trace import Trace
 from autolog.viewer.document import detail
 
@@ -18,7 +18,7 @@ _LEAST_SPANS = 4
 """Spans that are shown of each trace."""
 _TEXT = 300
 """Characters of one message, input or output."""
-_ROOM = 16_000
+_ROOM = 10_000
 """Characters of all of them together."""
 _TURNS = 6
 _DOCUMENTS = 4
@@ -26,8 +26,7 @@ _NAME = 80
 _REASON = 120
 _DEEPEST = 12
 _RED = "color:#d1242f"
-_DIM = "opacity:.65"
-_BOX = "font:12px/1.6 system-ui,sans-serif;max-width:960px"
+_BOX = "font:12px/1.6 system-ui,sans-serif;max-width:960px;white-space:pre-wrap"
 
 
 def fallback(traces: Sequence[Trace]) -> str:
@@ -83,11 +82,11 @@ def tokens(info: Any) -> str:
 
 
 def _trace(trace: Trace, room: _Room, most: int, *, is_open: bool) -> Iterator[str]:
-    style = _RED if trace.info.error_count else ""
+    style = f' style="{_RED}"' if trace.info.error_count else ""
     yield f"<details{' open' if is_open else ''}>"
     asked = "" if is_open else room.take(trace.info.request_preview or "", _REASON)
-    yield f'<summary style="{style}"><b>{escaped(heading(trace))}</b> {asked}</summary>'
-    hidden = failed = 0
+    yield f"<summary{style}><b>{escaped(heading(trace))}</b> {asked}</summary>"
+    hidden = failed = level = 0
     for number, (span, depth) in enumerate(in_order(trace.spans)):
         is_shown = number < most or (span.status.is_error and failed < most)
         if not is_shown:
@@ -97,14 +96,21 @@ def _trace(trace: Trace, room: _Room, most: int, *, is_open: bool) -> Iterator[s
         if hidden:
             yield _gap(hidden)
             hidden = 0
-        yield from _span(span, depth, room, is_open=depth == 0 or span.status.is_error)
+        yield from _indented(level, min(depth + 1, _DEEPEST))
+        level = min(depth + 1, _DEEPEST)
+        yield from _span(span, room, is_open=depth == 0 or span.status.is_error)
     if hidden:
         yield _gap(hidden)
+    yield from _indented(level, 0)
     yield "</details>"
 
 
+def _indented(level: int, wanted: int) -> Iterator[str]:
+    yield '<div style="margin-left:16px">' * (wanted - level) + "</div>" * (level - wanted)
+
+
 def _gap(hidden: int) -> str:
-    return f'<div style="{_DIM}">… {hidden:,} span{"" if hidden == 1 else "s"} more</div>'
+    return f"<div>{_dim(f'… {hidden:,} span' + ('' if hidden == 1 else 's') + ' more')}</div>"
 
 
 def in_order(spans: Sequence[Span]) -> Iterator[tuple[Span, int]]:
@@ -120,31 +126,31 @@ def in_order(spans: Sequence[Span]) -> Iterator[tuple[Span, int]]:
         stack.extend((child, depth + 1) for child in reversed(children.get(span.span_id, [])))
 
 
-def _span(span: Span, depth: int, room: _Room, *, is_open: bool) -> Iterator[str]:
+def _span(span: Span, room: _Room, *, is_open: bool) -> Iterator[str]:
     figures = [terminal.duration(span.duration_ns), terminal.tokens(span.usage), terminal.money(span.cost)]
     figures += ["cancelled"] if span.status.code == "CANCELLED" else []
-    line = (
-        f'<span style="{_DIM}">{escaped(str(span.span_type))}</span> <b>{escaped(terminal.safe(span.name, _NAME))}</b> '
-        f'<span style="{_DIM}">{escaped(" · ".join(filter(None, figures)))}</span>'
-    )
+    name = escaped(terminal.safe(span.name, _NAME))
+    kind = "" if span.span_type is SpanType.UNKNOWN else f"{_dim(str(span.span_type))} "
+    line = f"{kind}<b>{name}</b> {_dim(' · '.join(filter(None, figures)))}"
     if span.status.is_error:
         reason = terminal.safe(span.status.description or "failed", _REASON)
         line += f' <span style="{_RED}">✗ {escaped(reason)}</span>'
-    margin = f'style="margin-left:{16 * min(depth + 1, _DEEPEST)}px"'
-    body = "".join(_body(span, room)) if room.left > 0 else ""
+    body = "\n".join(_body(span, room)) if room.left > 0 else ""
     if not body:
-        yield f"<div {margin}>{line}</div>"
+        yield f"<div>{line}</div>"
         return
-    yield f"<details {margin}{' open' if is_open else ''}><summary>{line}</summary>{body}</details>"
+    yield f"<details{' open' if is_open else ''}><summary>{line}</summary>"
+    yield f"{body}</details>"
+
+
+def _dim(text: str) -> str:
+    return f"<small>{escaped(text)}</small>"
 
 
 def _body(span: Span, room: _Room) -> Iterator[str]:
     for label, text in _said(detail(span)):
         if room.left > 0 and text.strip():
-            yield (
-                f'<div style="margin-left:16px;white-space:pre-wrap"><span style="{_DIM}">{escaped(label)}</span> '
-                f"{room.take(text)}</div>"
-            )
+            yield f"\u2003{_dim(label)} {room.take(text)}"
 
 
 def _said(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -76,7 +76,7 @@ def running_shell() -> Any:
 def _html(traces: Sequence[Trace], more: int, room: Room) -> str:
     # One frame, however many traces: each frame costs the browser a page.
     framed = page(carried(traces, more, room), title="autolog", place="notebook")
-    name = f"{traces[0].trace_id if traces else 0}-{len(traces)}"
+    name = f"{traces[0].trace_id[:8] if traces else 0}-{len(traces)}"
     rows = max((len(trace.spans) for trace in traces), default=0) + (len(traces) if len(traces) > 1 else 0)
     height = min(max(_HEIGHT_OF_HEAD + _HEIGHT_OF_ROW * rows, _LEAST_HEIGHT), _MOST_HEIGHT) // 12 * 12
     rest = f'<div style="opacity:.65">and {more:,} more</div>' if more else ""

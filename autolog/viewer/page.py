@@ -6,7 +6,8 @@ import base64
 import gzip
 import hashlib
 import html
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -37,6 +38,8 @@ class _Parts:
     policy: str
     head: str
     scripts: str
+    pack: Callable[[bytes], str]
+    """Writes what the page carries as text."""
 
 
 def page(document: dict[str, Any], *, title: str, place: str = "file") -> str:
@@ -44,7 +47,7 @@ def page(document: dict[str, Any], *, title: str, place: str = "file") -> str:
     parts = _PLACES[place]()
     return _PAGE.format(
         policy=parts.policy, title=html.escape(title), head=parts.head, place=place, scripts=parts.scripts,
-        data=_packed(capture.json_bytes(document)),
+        data=parts.pack(capture.json_bytes(document)),
     )  # fmt: skip
 
 
@@ -52,17 +55,17 @@ def page(document: dict[str, Any], *, title: str, place: str = "file") -> str:
 def _file() -> _Parts:
     style, library, script = _style("viewer.css"), LIBRARY.read_text(encoding="utf-8"), bundle("inline.js")
     scripts = f'<script>{library}</script>\n<script type="module">{script}</script>\n'
-    return _Parts(_policy((library, script), [style]), f"<style>{style}</style>\n", scripts)
+    return _Parts(_policy((library, script), [style]), f"<style>{style}</style>\n", scripts, _packed)
 
 
 @cache
 def _notebook() -> _Parts:
     # Every output of a notebook has the viewer in it: packed, it is a third as long.
-    style, library = _style("viewer.css", "notebook.css"), LIBRARY.read_text(encoding="utf-8")
-    script, loader = bundle("notebook.js"), bundle("loader.js")
-    packed = _packed(capture.json_bytes({"style": style, "library": library, "script": script}))
+    style, library = _lean(_style("viewer.css", "notebook.css")), LIBRARY.read_text(encoding="utf-8")
+    script, loader = _lean(bundle("notebook.js")), _lean(bundle("loader.js"))
+    packed = _packed_tightly(f"{style}\0{library}\0{script}".encode())
     scripts = f'<script type="application/gzip" id="parts">{packed}</script>\n<script type="module">{loader}</script>\n'
-    return _Parts(_policy((loader, library, script), _schemes(style)), "", scripts)
+    return _Parts(_policy((loader, library, script), _schemes(style)), "", scripts, _packed_tightly)
 
 
 _PLACES = {"file": _file, "notebook": _notebook}
@@ -87,8 +90,25 @@ def _policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
     )
 
 
+_FOR_READERS = re.compile(r"^[ \t]*(?://[^\n]*\n|/\*.*?\*/[ \t]*\n|\n)|^[ \t]+", re.MULTILINE | re.DOTALL)
+
+
+def _lean(source: str) -> str:
+    """Return a script or a style without comments that have lines of their own, and without indentation."""
+    return _FOR_READERS.sub("", source)
+
+
 def _packed(content: bytes) -> str:
     return base64.b64encode(gzip.compress(content, mtime=0)).decode()
+
+
+# What base 85 has that an attribute would need more characters for, and what stands for it.
+_FOR_ATTRIBUTES = str.maketrans("&<>`", ",./:")
+
+
+def _packed_tightly(content: bytes) -> str:
+    # A sixteenth shorter than base 64. `loader.js` reads it.
+    return base64.b85encode(gzip.compress(content, mtime=0)).decode().translate(_FOR_ATTRIBUTES)
 
 
 def _hash(source: str) -> str:

@@ -16,7 +16,7 @@ _COLUMNS = ("time", "state", "name", "input", "output", "duration", "tokens", "c
 _RIGHT = frozenset({"duration", "tokens", "cost"})
 _WIDTHS = {"name": 24, "input": 40, "output": 40, "error": 40}
 """Characters of a cell of plain text; twice as many in HTML, whose tooltips have the rest."""
-_CELL = "padding:2px 8px;vertical-align:top;max-width:22em;overflow:hidden;text-overflow:ellipsis"
+_CELL = "padding:2px 8px;vertical-align:top;max-width:22em;overflow-wrap:anywhere"
 
 
 def mimebundle(found: Sequence[Any], *, has_more: bool = False) -> dict[str, str]:
@@ -86,5 +86,5 @@ def _cell(name: str, text: str) -> str:
 
 
 def _style(name: str) -> str:
-    nowrap = "" if name in _WIDTHS else ";white-space:nowrap"
-    return f"{_CELL};text-align:{'right' if name in _RIGHT else 'left'}{nowrap}"
+    width = ";min-width:9em" if name in _WIDTHS and name != "name" else ";white-space:nowrap"
+    return f"{_CELL};text-align:{'right' if name in _RIGHT else 'left'}{width}"

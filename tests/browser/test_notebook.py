@@ -21,7 +21,7 @@ from autolog.viewer.notebook import HTML, Room, mimebundle
 HOSTILE = '</script><script>alert(1)</script><img src="https://example.com/x" onerror="alert(2)"></iframe></details>'
 NOTHING = "data:text/javascript,"
 # What JupyterLab leaves of an output that it does not trust, as far as we use it.
-LEFT = {"details", "summary", "div", "span", "b", "table", "thead", "tbody", "tr", "th", "td"}
+LEFT = {"details", "summary", "div", "span", "b", "small", "table", "thead", "tbody", "tr", "th", "td"}
 STYLES = {"color", "font", "margin-left", "max-width", "opacity", "white-space"}
 # VS Code's policy for notebooks, where `notebook.experimental.enableCsp` is set.
 POLICY = (

@@ -1,8 +1,22 @@
 // Where a page carries its scripts packed: unpack them and the document, and put each in its place.
+const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%,()*+-;.=/?@^_:{|}~";
+
+// Base 85: five digits are four bytes, the first one first.
+function bytesOf(text) {
+  const values = new Map(Array.from(DIGITS, (digit, value) => [digit, value]));
+  const missing = (5 - (text.length % 5)) % 5;
+  const words = new DataView(new ArrayBuffer(((text.length + missing) / 5) * 4));
+  for (let at = 0; at < text.length; at += 5) {
+    let word = 0;
+    for (let place = at; place < at + 5; place++) word = word * 85 + (values.get(text[place]) ?? 84);
+    words.setUint32((at / 5) * 4, word);
+  }
+  return new Uint8Array(words.buffer, 0, words.byteLength - missing);
+}
+
 async function unpacked(id) {
-  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return JSON.parse(await new Response(stream).text());
+  const stream = new Blob([bytesOf(document.getElementById(id).textContent)]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).text();
 }
 
 function put(name, text, type) {
@@ -21,8 +35,8 @@ function inScheme(style) {
   return `${style.replaceAll("(prefers-color-scheme: dark)", holds)}:root{color-scheme:${scheme}}`;
 }
 
-const parts = await unpacked("parts");
-globalThis.carried = await unpacked("document");
-put("style", inScheme(parts.style));
-put("script", parts.library);
-put("script", parts.script, "module");
+const [style, library, script] = (await unpacked("parts")).split("\0");
+globalThis.carried = JSON.parse(await unpacked("document"));
+put("style", inScheme(style));
+put("script", library);
+put("script", script, "module");
