@@ -54,6 +54,9 @@ export function tokensOf({ usage }) {
   return usage && (usage.total_tokens ?? (usage.input_tokens ?? 0) + (usage.output_tokens ?? 0));
 }
 
+// In a narrow column: $0.0013, $1.24.
+const dollars = (usd) => (usd === 0 || usd >= 0.01 ? money(usd) : usd < 0.0001 ? "<$0.0001" : `$${usd.toFixed(4)}`);
+
 function Tags({ info }) {
   return Object.entries(info.tags).map(([key, value]) => html`
     <${Value} condition=${`${keyed("tags", key)} = ${quoted(value)}`} className="al-chip"><span class="al-muted">${key} </span>${value}<//>`);
@@ -93,8 +96,8 @@ export const COLUMNS = [
   { id: "duration", title: "Duration", width: 62, order: "duration", isNumber: true, show: Duration },
   { id: "tokens", title: "Tokens", width: 46, order: "tokens", isNumber: true, has: (info) => info.usage,
     show: ({ info }) => html`<span title=${tokensTitle(info)}>${compact(tokensOf(info))}</span>` },
-  { id: "cost", title: "Cost", width: 60, order: "cost", isNumber: true, has: (info) => info.cost,
-    show: ({ info }) => info.cost && html`<span title=${`input ${money(info.cost.input)}, output ${money(info.cost.output)}`}>${money(info.cost.total)}</span>` },
+  { id: "cost", title: "Cost", width: 56, order: "cost", isNumber: true, has: (info) => info.cost,
+    show: ({ info }) => info.cost && html`<span title=${`${money(info.cost.total)}: input ${money(info.cost.input)}, output ${money(info.cost.output)}`}>${dollars(info.cost.total)}</span>` },
   { id: "session", title: "Session", width: 54, order: "session", has: (info) => info.session, show: valueOf("session") },
   { id: "user", title: "User", width: 44, order: "user", has: (info) => info.user, show: valueOf("user") },
   { id: "tags", title: "Tags", width: 150, has: (info) => Object.keys(info.tags).length, show: Tags },

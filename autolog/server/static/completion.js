@@ -62,21 +62,24 @@ const OPERATORS = {
   choice: COMPARED,
   number: [...ORDERED, ...THERE],
   duration: [...ORDERED, ...THERE],
-  time: ORDERED,
+  moment: ORDERED,
   payload: [...WORDS, ...COMPARED],
   any: [...COMPARED, ...ORDERED.slice(0, 4), ...WORDS, ...THERE],
 };
 const VALUES = {
   duration: ["100ms", "500ms", "1s", "2s", "5s", "10s", "30s", "1m"],
-  time: ["now() - 15m", "now() - 1h", "now() - 1d", "now() - 7d"],
+  moment: ["now() - 15m", "now() - 1h", "now() - 1d", "now() - 7d"],
   any: ["true", "false"],
 };
 const MOST = 40;
 
-// The field's description, by any of its names.
+// The field's description, by any of its names; that of `tags.` for one with a key, under its own name.
 export function fieldOf(fields, name) {
-  const plain = name?.toLowerCase().replace(/^trace\./, "");
-  return fields.find((field) => field.name.toLowerCase() === plain) ?? fields.find((field) => field.aliases?.includes(plain));
+  if (!name) return undefined;
+  const plain = name.toLowerCase().replace(/^trace\./, "");
+  const known = fields.find((field) => field.name.toLowerCase() === plain) ?? fields.find((field) => field.aliases?.includes(plain));
+  const keyed = () => fields.find((field) => field.name.endsWith(".") && plain.startsWith(field.name));
+  return known ?? (keyed() && { ...keyed(), name });
 }
 
 // [{text, label, detail, start}] to put in place of what is written from `start` on. `values` are those in the store.
@@ -90,11 +93,11 @@ export function suggestions({ what, field, word, start }, fields, values = []) {
     null: () => ranked([["NULL", "not there"], ["NOT NULL", "there"]], word),
     join: () => ranked([["AND", "both"], ["OR", "either"]], word),
   }[what]();
-  return found.slice(0, MOST).map(([text, detail]) => ({ text: `${text}${/\($/.test(text) ? "" : " "}`, label: text, detail, start }));
+  return found.slice(0, MOST).map(([text, detail]) => ({ text: `${text}${/[(.]$/.test(text) ? "" : " "}`, label: text, detail, start }));
 }
 
 const LABELS = {
-  text: "text", number: "number", duration: "duration", time: "time", choice: "one of a few", payload: "what went in or came out", any: "any value",
+  text: "text", number: "number", duration: "duration", moment: "time", choice: "one of a few", payload: "what went in or came out", any: "any value",
 };
 
 function valuesOf(field, kind, values) {

@@ -53,10 +53,16 @@ export function FilterBar({ value, onApply, error, inputRef }) {
   }, [text, value, error]);
 
   const offered = isOpen ? offers(text, isWords, wanted, fields, values) : [];
-  const apply = (given) => {
-    rememberFilter(given);
+  // What is wrong is not asked for: it is shown where.
+  const apply = async (given) => {
     setOpen(false);
     setAt(-1);
+    if (given.trim() && !isPlain(given)) {
+      const said = await get("filter", { text: given }).catch(() => ({ ok: true }));
+      setWrong(said.ok ? null : { ...said, isMeant: true });
+      if (!said.ok) return;
+    }
+    rememberFilter(given);
     onApply(given.trim());
   };
   const take = (offer) => {
@@ -95,7 +101,7 @@ export function FilterBar({ value, onApply, error, inputRef }) {
   const follow = () => { setCaret(input.current.selectionStart); mirror.current.scrollLeft = input.current.scrollLeft; };
   useLayoutEffect(() => { mirror.current.scrollLeft = input.current.scrollLeft; });
 
-  const isUnfinished = wrong && document.activeElement === input.current && wrong.end >= text.trimEnd().length && text !== value;
+  const isUnfinished = wrong && !wrong.isMeant && document.activeElement === input.current && wrong.end >= text.trimEnd().length;
   const shownWrong = isUnfinished ? null : wrong;
   return html`
     <div class=${`al-filter ${shownWrong || error ? "al-filter-wrong" : ""}`} role="search">
@@ -104,7 +110,7 @@ export function FilterBar({ value, onApply, error, inputRef }) {
         <input ref=${input} type="text" role="combobox" aria-label="Filter" aria-expanded=${isOpen} aria-controls="al-offers"
           aria-invalid=${Boolean(shownWrong || error)} spellcheck="false" autocomplete="off" autocapitalize="off" placeholder=${HINT} value=${text}
           onInput=${(event) => { setText(event.target.value); setCaret(event.target.selectionStart); setOpen(true); setAt(-1); }}
-          onFocus=${() => setOpen(true)} onBlur=${() => setOpen(false)} onClick=${follow} onKeyUp=${follow} onScroll=${follow}
+          onFocus=${() => setOpen(true)} onBlur=${() => setOpen(false)} onClick=${() => { setOpen(true); follow(); }} onKeyUp=${follow} onScroll=${follow}
           onKeyDown=${onKeyDown} />
         ${isWords && html`<span class="al-filter-meant" title="Words are searched for in all inputs and outputs; a * leaves the last one open. In quotes, exactly.">${meant(text)}</span>`}
         ${text !== "" && html`<button class="al-quiet" aria-label="Clear filter" title="Clear" onMouseDown=${(event) => event.preventDefault()}
@@ -117,13 +123,14 @@ export function FilterBar({ value, onApply, error, inputRef }) {
               ref=${(element) => index === at && element?.scrollIntoView({ block: "nearest" })}>
               <span class="al-mono">${offer.label}</span><span class="al-muted">${offer.detail}</span></li>`)}
         </ul>`}
-      ${(shownWrong || error) && html`<div class="al-filter-message" role="alert">${firstLine(shownWrong?.message ?? error.message)}
+      ${(shownWrong || error) && html`<div class="al-filter-message" role="alert" title=${shownWrong?.message ?? error.message}>${briefly(shownWrong?.message ?? error.message)}
         ${text.trim() && html` <button class="al-link" onMouseDown=${(event) => event.preventDefault()}
           onClick=${() => { const words = `"${text.trim().replaceAll('"', "")}"`; setText(words); apply(words); }}>Search for these words</button>`}</div>`}
     </div>`;
 }
 
-const firstLine = (message) => message.split("\n")[0];
+// Its first sentence: the fields that there are, and the place, are shown in other ways.
+const briefly = (message) => message.split("\n")[0].replace(/[.;]? There are: .*/, ".");
 
 function offers(text, isWords, wanted, fields, values) {
   if (text.trim() === "") return recentFilters().map((one) => ({ whole: one, label: one, detail: "recent" }));

@@ -1,48 +1,5 @@
 // How durations, times, tokens, money and other numbers are written, everywhere on the page.
-
-const WHOLE = new Intl.NumberFormat("en-US");
-const SHORT = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
-
-// 1,204
-export function number(value) {
-  return value === null || value === undefined ? "" : WHOLE.format(value);
-}
-
-// 999, 12.3K, 4.5M
-export function compact(value) {
-  return value === null || value === undefined ? "" : value < 10_000 ? WHOLE.format(value) : SHORT.format(value);
-}
-
-// "1 trace", "1,204 traces"
-export function counted(value, noun, plural = `${noun}s`) {
-  return `${number(value)} ${value === 1 ? noun : plural}`;
-}
-
-// 12 µs, 340 ms, 1.24 s, 2 m 05 s, 1 h 03 m, 2 d 04 h; from nanoseconds.
-export function duration(ns) {
-  if (ns === null || ns === undefined) return "";
-  const ms = ns / 1e6;
-  if (ms < 0) return `-${duration(-ns)}`;
-  if (ms < 1) return ms === 0 ? "0 ms" : ms < 0.001 ? `${Math.round(ns)} ns` : `${Math.round(ms * 1000)} µs`;
-  if (ms < 999.5) return `${ms < 9.95 ? ms.toFixed(1) : Math.round(ms)} ms`;
-  const seconds = ms / 1000;
-  if (seconds < 59.95) return `${seconds < 9.995 ? seconds.toFixed(2) : seconds.toFixed(1)} s`;
-  const whole = Math.round(seconds);
-  if (whole < 3600) return `${Math.floor(whole / 60)} m ${two(whole % 60)} s`;
-  const minutes = Math.round(whole / 60);
-  if (minutes < 1440) return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} m`;
-  const hours = Math.round(minutes / 60);
-  return `${Math.floor(hours / 24)} d ${two(hours % 24)} h`;
-}
-
-// $0, $0.00021, $0.0123, $1.24, $1,204; US dollars.
-export function money(usd) {
-  if (usd === null || usd === undefined) return "";
-  if (usd === 0) return "$0";
-  if (usd < 0.000001) return "<$0.000001";
-  if (usd < 0.01) return `$${Number(usd.toPrecision(2)).toFixed(6).replace(/0+$/, "")}`;
-  return usd < 1 ? `$${usd.toFixed(3)}` : usd < 1000 ? `$${usd.toFixed(2)}` : `$${WHOLE.format(Math.round(usd))}`;
-}
+export { compact, counted, duration, money, number } from "./viewer/formats.js";
 
 // 12.5 %, from 0.125
 export function percent(share) {

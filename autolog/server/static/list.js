@@ -26,7 +26,7 @@ export function Page({ route, health }) {
   const traces = useRows(() => queryOf(params), key);
   const { rows, isLoading, error, query } = traces;
   const selection = useSelection();
-  const count = useCount(query, rows);
+  const count = useCount(query, traces.version);
   const [cursor, setCursor] = useState(null);
   const [scrollTo, setScrollTo] = useState(null);
   const [isPaused, setPaused] = useState(false);
@@ -133,10 +133,9 @@ function retagged(tags, set, removed) {
   return next;
 }
 
-// {count, is_exact} of a query; counted after its first page is shown.
-function useCount(query, rows) {
+// {count, is_exact} of a query; counted after its first page is shown, and when something changed.
+function useCount(query, version) {
   const [count, set] = useState(null);
-  const top = rows[0]?.trace_id;
   useEffect(() => { set(null); }, [query]);
   useEffect(() => {
     if (!query) return undefined;
@@ -144,7 +143,7 @@ function useCount(query, rows) {
     const { order_by, ...asked } = query;
     get("count", asked, aborter.signal).then(set, () => {});
     return () => aborter.abort();
-  }, [query, top]);
+  }, [query, version]);
   return count;
 }
 

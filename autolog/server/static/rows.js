@@ -3,16 +3,17 @@ import { useCallback, useEffect, useRef, useState } from "./viewer/preact.js";
 import { get } from "./api.js";
 import { quoted } from "./query.js";
 
-const FIRST = 60;
+const FIRST = 100;
 const MORE = 200;
 const NEWS = 100;
 
 const NOTHING = {
-  rows: [], token: null, isLoading: true, error: null, fresh: 0, freshIds: new Set(), newest: 0, query: null,
+  rows: [], token: null, isLoading: true, error: null, fresh: 0, freshIds: new Set(), newest: 0, query: null, version: 0,
 };
 
-// {rows, token, isLoading, error, fresh, freshIds, more, refresh, load} of a query: fresh is how many traces came that are
-// not shown, `more` loads the next page, `refresh(isAtTop)` sees what changed, `load` begins anew.
+// {rows, token, isLoading, error, fresh, version, more, refresh, load, edit} of a query: fresh is how many traces came that
+// are not shown, version grows with each change, `more` loads the next page, `refresh(isAtTop)` sees what changed, `load`
+// begins anew.
 export function useRows(ask, key) {
   const [state, set] = useState(NOTHING);
   const held = useRef(state);
@@ -64,7 +65,7 @@ export function useRows(ask, key) {
     const filter = `trace_id IN (${ids.map(quoted).join(", ")})`;
     const running = ids.length > 0 ? (await get("traces", { filter, limit: NEWS }, signal)).traces : [];
     if (signal.aborted || held.current.query !== query) return;
-    put((isShown ? merged : updated)(held.current, page, running));
+    put({ ...(isShown ? merged : updated)(held.current, page, running), version: held.current.version + 1 });
   }, [key]);
 
   useEffect(() => {
@@ -73,7 +74,9 @@ export function useRows(ask, key) {
   }, [load]);
 
   // Show at once what the page itself did: traces that are gone, or that have other tags.
-  const edit = useCallback((change) => put({ rows: held.current.rows.map(change).filter(Boolean) }), []);
+  const edit = useCallback((change) => {
+    put({ rows: held.current.rows.map(change).filter(Boolean), version: held.current.version + 1 });
+  }, []);
   return { ...state, load, more, refresh, edit };
 }
 

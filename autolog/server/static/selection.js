@@ -1,10 +1,11 @@
 // The traces that are selected, and what can be done with all of them.
 import { html, useState } from "./viewer/preact.js";
-import { download, get, part, post } from "./api.js";
+import { download, get, post } from "./api.js";
+import { DatasetDialog } from "./datasets-dialog.js";
 import { Dialog } from "./dialog.js";
 import { counted, number } from "./formats.js";
 import { Item, Menu } from "./menu.js";
-import { notify, tried } from "./notice.js";
+import { tried } from "./notice.js";
 import { wholeFilter } from "./query.js";
 import { address, go } from "./router.js";
 
@@ -112,28 +113,5 @@ function TagDialog({ label, onClose, onTag }) {
         <input class="al-input" aria-label="Value" placeholder="value" value=${value} onInput=${(event) => setValue(event.target.value)} /></p>
       <p class="al-actions"><button type="button" class="al-button al-danger" disabled=${!key.trim()} onClick=${() => onTag({}, [key.trim()])}>Take this tag away</button>
         <button class="al-button al-main">Set</button></p>
-    </form><//>`;
-}
-
-export function DatasetDialog({ label, onClose, ids }) {
-  const [name, setName] = useState("");
-  const [known, setKnown] = useState(null);
-  if (known === null) {
-    setKnown([]);
-    get("datasets").then((found) => setKnown((found.datasets ?? found).map((one) => one.name)), () => {});
-  }
-  const send = async (event) => {
-    event.preventDefault();
-    const add = async () => post(`datasets/${part(name.trim())}/records`, { trace_ids: await ids() });
-    if (await tried(add)) {
-      notify(`Added ${label} to ${name.trim()}.`);
-      onClose();
-    }
-  };
-  return html`<${Dialog} title=${`Add ${label} to a dataset`} onClose=${onClose}>
-    <form onSubmit=${send}>
-      <p><input class="al-input" aria-label="Dataset" placeholder="name, new or known" required autofocus list="al-datasets" value=${name} onInput=${(event) => setName(event.target.value)} />
-        <datalist id="al-datasets">${(known ?? []).map((one) => html`<option value=${one} />`)}</datalist></p>
-      <p class="al-actions"><button class="al-button al-main">Add</button></p>
     </form><//>`;
 }

@@ -2,6 +2,7 @@
 import { html, render, useCallback, useEffect, useLayoutEffect, useRef, useState } from "./viewer/preact.js";
 import { mount } from "./viewer/viewer.js";
 import { download, get, getText, part, post } from "./api.js";
+import { DatasetDialog } from "./datasets-dialog.js";
 import { Assessments, AssessmentDialog, thumb } from "./feedback.js";
 import { number } from "./formats.js";
 import { Bad, Good } from "./icons.js";
@@ -10,7 +11,7 @@ import { useChanges } from "./live.js";
 import { Item, Menu } from "./menu.js";
 import { notify, tried } from "./notice.js";
 import { address, change, go, permanent } from "./router.js";
-import { DatasetDialog, DeleteDialog } from "./selection.js";
+import { DeleteDialog } from "./selection.js";
 
 const SPAN_ID = 0;
 const SPAN_NAME = 2;
