@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -46,7 +45,7 @@ class Files:
         rest = rest if is_versioned else path
         folder, _, below = rest.partition("/")
         files, inside = (self._folders["viewer"], below) if folder == "viewer" else (self._folders[""], rest)
-        response = await files.get_response(os.path.normpath(inside), scope)
+        response = await files.get_response(str(PurePath(inside)), scope)
         if is_versioned and asked == version() and response.status_code == 200:
             response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         await response(scope, receive, send)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -162,7 +162,10 @@ class Guard:
         return Refusal(403, "NotAllowed", f"this token does not allow to {needed.value}")
 
 
-_TOO_LARGE = Refusal(413, "TooLarge", f"a request has at most {MOST_BYTES:,} bytes; ask for less at once")
+_TOO_LARGE = Refusal(
+    413, "TooLarge", f"a request has at most {MOST_BYTES:,} bytes; ask for less at once",
+    {"Connection": "close"},  # or the rest of it would be read all the same
+)  # fmt: skip
 
 
 def path_of(scope: Scope) -> str:
@@ -232,7 +235,7 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > MOST_BYTES:
-            raise HTTPException(_TOO_LARGE.status, _TOO_LARGE.message)
+            raise HTTPException(_TOO_LARGE.status, _TOO_LARGE.message, _TOO_LARGE.headers)
         return message
 
     return limited

@@ -76,18 +76,10 @@ class Server(uvicorn.Server):
     def __init__(self, app: FastAPI, on_listening: Callable[[], object] = lambda: None) -> None:
         super().__init__(
             uvicorn.Config(
-                app,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=_GRACE,
-                h11_max_incomplete_event_size=_LONGEST_ADDRESS,
-                lifespan="off",
-                http="h11",
-                ws="none",
-                loop="asyncio",
-            )  # fmt: skip
-        )
+                app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=_GRACE,
+                h11_max_incomplete_event_size=_LONGEST_ADDRESS, lifespan="off", http="h11", ws="none", loop="asyncio",
+            )
+        )  # fmt: skip
         self._changes = app.state.changes
         self._on_listening = on_listening
 
@@ -130,8 +122,11 @@ def _unbound(host: str, port: int, error: OSError) -> str:
     return reasons.get(error.errno, f"{host}:{port} can't be listened at: {error.strerror or error}")
 
 
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
+
+
 def address_of(host: str, bound: socket.socket) -> str:
     """Return the page's address, for a browser of this machine."""
     port = bound.getsockname()[1]
-    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host.strip("[]") else host)  # noqa: S104
+    name = _ANY.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{name}:{port}/"
