@@ -64,23 +64,30 @@ def detail(span: Span) -> dict[str, Any]:
         "chat": _chat(span),
         "documents": _documents(span),
         "tool": _tool(span),
+        "embeddings": _embeddings(span),
+        "error": _error(span),
         "parameters": _parameters(span.attributes),
         "inputs": record["inputs"],
         "outputs": record["outputs"],
         "attributes": record["attributes"],
         "events": [
             {
-                "name": event.name,
-                "offset_ns": event.timestamp_ns - span.start_time_ns,
-                "attributes": dict(event.attributes),
+                "name": event["name"],
+                "offset_ns": event["timestamp_ns"] - span.start_time_ns,
+                "attributes": event["attributes"],
             }
-            for event in span.events
+            for event in record["events"]
         ],
         "links": record["links"],
         "usage": usage,
         "cost": cost,
     }
-    return {name: value for name, value in found.items() if value is not None and value not in ([], {})}
+    # That nothing was found is told too.
+    return {
+        name: value
+        for name, value in found.items()
+        if value is not None and (value not in ([], {}) or name == "documents")
+    }
 
 
 _MODELS = (SpanType.CHAT_MODEL, SpanType.LLM)
@@ -107,7 +114,9 @@ def _holds_messages(payload: Any) -> bool:
 def _documents(span: Span) -> list[dict[str, Any]] | None:
     if span.span_type not in (SpanType.RETRIEVER, SpanType.RERANKER):
         return None
-    return chat.documents(span.outputs)
+    found = chat.documents(span.outputs)
+    listed = span.outputs.get("documents") if isinstance(span.outputs, Mapping) else span.outputs
+    return found if found or listed == [] else None
 
 
 def _tool(span: Span) -> dict[str, Any] | None:
@@ -119,6 +128,66 @@ def _tool(span: Span) -> dict[str, Any] | None:
         "id": attributes.get(semconv.TOOL_CALL_ID),
         "description": attributes.get(semconv.TOOL_DESCRIPTION),
     }
+
+
+_FIRST = 6
+"""Numbers that are shown of a vector."""
+
+
+def _embeddings(span: Span) -> dict[str, Any] | None:
+    """Say what was embedded, and into how many vectors of which length, however the library hands them over."""
+    if span.span_type is not SpanType.EMBEDDING:
+        return None
+    vectors = _vectors(span.outputs)
+    told: Any = span.outputs.get("embeddings") if isinstance(span.outputs, Mapping) else None
+    told = told if isinstance(told, Mapping) else {}
+    found = {
+        "texts": _embedded(span.inputs),
+        "count": len(vectors) or told.get("count"),
+        "dimension": len(vectors[0])
+        if vectors
+        else told.get("dimension") or span.attributes.get(semconv.EMBEDDING_DIMENSION),
+        "first": vectors[0][:_FIRST] if vectors else None,
+    }
+    return {name: value for name, value in found.items() if value} or None
+
+
+def _embedded(inputs: Any) -> list[str]:
+    """Return the texts that were embedded: the inputs, or the first of them that is a text or a list of texts."""
+    candidates = [inputs, *(inputs.values() if isinstance(inputs, Mapping) else ())]
+    for one in candidates:
+        texts = [one] if isinstance(one, str) else one
+        if isinstance(texts, list) and texts and all(isinstance(text, str) for text in texts):
+            return texts
+    return []
+
+
+def _vectors(outputs: Any) -> list[list[Any]]:
+    """Return the vectors in outputs: one, a list of them, or either below a name."""
+    candidates = [outputs, *(outputs.values() if isinstance(outputs, Mapping) else ())]
+    for one in candidates:
+        if not isinstance(one, list) or not one:
+            continue
+        if all(isinstance(number, (int, float)) for number in one):
+            return [one]
+        rows: list[Any] = [row.get("embedding") if isinstance(row, Mapping) else row for row in one]
+        if all(isinstance(row, list) and row and isinstance(row[0], (int, float)) for row in rows):
+            return rows
+    return []
+
+
+def _error(span: Span) -> dict[str, Any] | None:
+    """Return the exception that the span failed with: its type, message and stack, where they were recorded."""
+    raised = [event for event in span.events if event.name == semconv.EXCEPTION_EVENT]
+    if not raised:
+        return None
+    said = raised[-1].attributes
+    names = {
+        "type": semconv.EXCEPTION_TYPE,
+        "message": semconv.EXCEPTION_MESSAGE,
+        "stack": semconv.EXCEPTION_STACKTRACE,
+    }
+    return {short: said[name] for short, name in names.items() if said.get(name)}
 
 
 def _parameters(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,6 +65,7 @@ function Turn({ turn, calls, goTo }) {
   const answered = parts.length === 1 && parts[0].type === "tool_call_response" ? calls.get(parts[0].id)?.name : null;
   return html`<article class=${`tv-turn tv-r-${kind}${isAnswer ? " tv-said" : ""}`}>
     <header><b>${ROLES.get(role) ?? shownText(role)}</b>${(name || answered) && html`<span class="tv-muted">${shownText(name || answered)}</span>`}
+      ${answered && html`<button class="tv-link" onClick=${() => goTo(`call ${parts[0].id}`)}>call ↑</button>`}
       ${isAnswer && html`<span class="tv-badge">answer</span>`}
       ${reason && reason !== "stop" && html`<span class=${`tv-badge${reason === "length" || reason === "content_filter" ? " tv-warn" : ""}`} title="Why it ended">${shownText(reason)}</span>`}
       ${texts.length === 1 && isText(texts[0].content) && html`<${CopyText} value=${texts[0].content} />`}</header>
@@ -109,10 +110,9 @@ function callPart(part, { calls, goTo }) {
   </div>`;
 }
 
-function responsePart(part, { role, calls, goTo }) {
+function responsePart(part, { role }) {
   const [fold, lines] = FOLDS.get(role) ?? FOLDS.get("tool");
   return html`<div data-call=${`result ${part.id}`}>
-    ${calls.has(part.id) && html`<button class="tv-link" onClick=${() => goTo(`call ${part.id}`)}>call ↑</button>`}
     <${Value} value=${part.response} fold=${fold} lines=${lines} />
   </div>`;
 }

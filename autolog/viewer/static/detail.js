@@ -1,6 +1,6 @@
 // The panel of the chosen span: its figures, what failed, and all that is known of it.
 import { html, useEffect, useMemo, useRef, useState } from "./preact.js";
-import { Chat, Value } from "./chat.js";
+import { Chat, Value, isText } from "./chat.js";
 import { CopyButton } from "./copy.js";
 import { Documents } from "./documents.js";
 import { Fields } from "./fields.js";
@@ -90,8 +90,8 @@ function Figures({ span }) {
     ["Time", span.isRunning ? "running" : duration(took), span.end > span.at + 1 && took ? `${duration(span.own)} without the spans below` : undefined],
     ["Began", `+${duration(span.start)}`, "Since the start of the trace"],
     ["First token", duration(firstToken), "From the start to the first piece of the answer"],
-    ["Tokens", inputTokens === null && outputTokens === null ? "" : `${number(inputTokens ?? 0)} → ${number(outputTokens ?? 0)}`, rate === null ? "In and out" : `In and out; ${rate.toFixed(rate < 10 ? 1 : 0)} a second`],
-    ["Cost", money(span.cost)],
+    ["Tokens", span.isSum ? number(span.tokens) : `${number(inputTokens ?? 0)} → ${number(outputTokens ?? 0)}`, span.isSum ? "Of the spans below" : rate === null ? "In and out" : `In and out; ${rate.toFixed(rate < 10 ? 1 : 0)} a second`],
+    ["Cost", money(span.spent)],
     ["Model", span.model && shownText(span.model)],
   ];
   return html`<dl class="tv-figures">${figures.filter(([, text]) => text).map(([name, text, title]) => html`<div key=${name} title=${title}><dt>${name}</dt><dd>${text}</dd></div>`)}</dl>`;
@@ -110,9 +110,11 @@ function Failure({ tree, span, detail, choose }) {
     <div class="tv-message"><${Drawing} name="error" /><div>${error?.type && !isSaid && html`<b>${shownText(error.type)} </b>`}<${Prose} value=${message} form="code" fold=${800} lines=${10} /></div>
       <${CopyButton} get=${() => [message.text ?? message, error?.stack?.text ?? error?.stack].filter(Boolean).join("\n\n")} label="" title="Copy" /></div>
     ${link && html`<div>It came from ${link}</div>`}
-    ${error?.stack && html`<${Stack} stack=${String(error.stack.text ?? error.stack)} />`}
+    ${hasFrames(error?.stack) && html`<${Stack} stack=${String(error.stack.text ?? error.stack)} />`}
   </div>`;
 }
+
+const hasFrames = (stack) => /^ {2}File "/m.test(stack?.text ?? stack ?? "");
 
 function deepestFailure(tree, span) {
   let found = null;
@@ -152,7 +154,15 @@ function Section({ title, children }) {
 }
 
 function InputsOf({ value, title }) {
-  return value === undefined ? null : html`<${Section} title=${title}><${Fields} value=${value} /></${Section}>`;
+  if (value === undefined) return null;
+  const only = soleText(value);
+  return only ? html`<${Section} title=${`${title} · ${shownText(only)}`}><${Value} value=${value[only]} /></${Section}>` : html`<${Section} title=${title}><${Fields} value=${value} /></${Section}>`;
+}
+
+// The name of the one text that is all there is.
+function soleText(value) {
+  const names = value !== null && typeof value === "object" && !Array.isArray(value) && !isText(value) ? Object.keys(value) : [];
+  return names.length === 1 && names[0].length < 40 && isText(value[names[0]]) ? names[0] : null;
 }
 
 function InAndOut({ detail, span }) {

@@ -35,12 +35,12 @@ export function duration(ns) {
   return `${number(Math.floor(minutes / 60))} h ${twoDigits(minutes % 60)} m`;
 }
 
-// $0, $0.00021, $0.012, $1.24, $1,204; US dollars.
+// $0, <$0.00001, $0.00021, $0.012, $1.24, $1,204; US dollars.
 export function money(usd) {
   if (usd === null || usd === undefined) return "";
   if (usd === 0) return "$0";
   if (usd < 0) return `-${money(-usd)}`;
-  if (usd < 0.000001) return "<$0.000001";
+  if (usd < 0.00001) return "<$0.00001";
   if (usd < 0.01) return `$${Number(usd.toPrecision(2)).toFixed(6).replace(/0+$/, "")}`;
   return usd < 1 ? `$${usd.toFixed(3)}` : usd < 1000 ? `$${usd.toFixed(2)}` : `$${number(Math.round(usd))}`;
 }

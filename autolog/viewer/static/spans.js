@@ -39,7 +39,7 @@ export function Spans({ tree, lines, selectedId, collapsed, range, isZoomed, onZ
   }
   const isInSight = line >= view.first && line < view.last;
   return html`<div class="tv-spans">
-    <div class="tv-row tv-columns" aria-hidden="true">
+    <div class="tv-row tv-columns" aria-hidden="true" style=${view.width ? { width: `${view.width}px` } : {}}>
       <div class="tv-name">Span${isZoomed && html`<button class="tv-chip tv-on" onClick=${() => onZoom(null)}>all of the time <${Drawing} name="close" /></button>`}</div>
       <div class="tv-time" ref=${axisRef}><${Axis} range=${range} width=${axis.width} onZoom=${onZoom} /></div>
       <div class="tv-took">Time</div><div class="tv-tokens">Tokens</div><div class="tv-cost">Cost</div>
@@ -58,6 +58,7 @@ const rowId = (span) => `tv-span-${span.id}`;
 function Row({ span, depth, guides, reds, isSelected, isCollapsed, isDimmed, range, background, query, select, toggle }) {
   const hasChildren = span.end > span.at + 1;
   const hidden = isCollapsed ? span.failedBelow : 0;
+  const sum = span.isSum ? " tv-sum" : "";
   const classes = ["tv-row"];
   if (isSelected) classes.push("tv-selected");
   if (span.isFailed) classes.push("tv-failed");
@@ -79,16 +80,12 @@ function Row({ span, depth, guides, reds, isSelected, isCollapsed, isDimmed, ran
     </div>
     <div class="tv-time" style=${background}><div class="tv-track"><${Bar} span=${span} range=${range} /></div></div>
     <div class="tv-took">${span.isRunning ? "running" : duration(span.took)}</div>
-    <div class="tv-tokens" title=${tokensTold(span)}>${compact(tokensOf(span))}</div>
-    <div class="tv-cost">${money(span.cost)}</div>
+    <div class=${`tv-tokens${sum}`} title=${tokensTold(span)}>${compact(span.tokens)}</div>
+    <div class=${`tv-cost${sum}`}>${money(span.spent)}</div>
   </div>`;
 }
 
-const tokensOf = ({ inputTokens, outputTokens }) =>
-  inputTokens === null && outputTokens === null ? null : (inputTokens ?? 0) + (outputTokens ?? 0);
-
-const tokensTold = ({ inputTokens, outputTokens }) =>
-  inputTokens === null && outputTokens === null ? undefined : `${number(inputTokens ?? 0)} in, ${number(outputTokens ?? 0)} out`;
+const tokensTold = ({ inputTokens, outputTokens, isSum }) => (isSum ? "of the spans below" : `${number(inputTokens ?? 0)} in, ${number(outputTokens ?? 0)} out`);
 
 function tooltip(span, depth) {
   const parts = [shownText(span.name), typeTitle(span.type)];

@@ -3,7 +3,7 @@ import { html, useRef, useState } from "./preact.js";
 import { duration } from "./formats.js";
 import { typeKind } from "./icons.js";
 
-const LEAST_TICK = 90;
+const LEAST_TICK = 62;
 
 // The ticks of a stretch of time that is `width` pixels wide, at round moments: [{at, share}], in nanoseconds.
 export function ticksOf({ from, to }, width) {

@@ -75,7 +75,8 @@ function spanOf(row, at, parent) {
     id, name, type, status, start, took, firstToken, model, inputTokens, outputTokens, cost, errorType, at,
     isDuplicate: Boolean(isDuplicate), isOrphan: parentId !== null && !parent, isFailed: status === "ERROR",
     isRunning: took === null, parent: parent ? parent.at : -1, depth: parent ? parent.depth + 1 : 0, end: at + 1,
-    failedBelow: 0, own: null, costsBelow: false, isPlumbing: false,
+    failedBelow: 0, own: null, costsBelow: false, isPlumbing: false, tokens: summed(inputTokens, outputTokens), spent: cost,
+    isSum: inputTokens === null && outputTokens === null && cost === null,
   };
 }
 
@@ -83,12 +84,25 @@ function addUp(spans) {
   for (let at = spans.length - 1; at >= 0; at -= 1) {
     const span = spans[at];
     span.isPlumbing = isPlumbing(span);
+    if (span.isSum) [span.tokens, span.spent] = sums(spans, span);
     span.own = span.took === null ? null : span.took - covered(spans, span);
     if (span.parent === -1) continue;
     const parent = spans[span.parent];
     parent.failedBelow += span.failedBelow + (span.isFailed ? 1 : 0);
     parent.costsBelow ||= span.costsBelow || (span.cost > 0 && !span.isDuplicate);
   }
+}
+
+const summed = (a, b) => (a === null ? b : b === null ? a : a + b);
+
+// Where a span does not know what it used, those right below it do: the outermost count.
+function sums(spans, span) {
+  let [tokens, spent] = [null, null];
+  for (let at = span.at + 1; at < span.end; at = spans[at].end) {
+    tokens = summed(tokens, spans[at].tokens);
+    spent = summed(spent, spans[at].spent);
+  }
+  return [tokens, spent];
 }
 
 function isPlumbing({ type, at, end, parent, isFailed, cost, inputTokens }) {

@@ -124,7 +124,7 @@ function TraceView({ trace, host }) {
     if (span && one && span.at > one.at && span.at < one.end) select(id);
   }, [tree, span, select]);
   const collapseTo = (level) => {
-    const next = collapsedTo(tree, level);
+    const next = collapsedTo(tree, level - 1);
     setCollapsed(next);
     const above = span ? idsAbove(tree, span).filter((id) => next.has(id)).at(-1) : undefined;
     if (above) select(above);
@@ -157,7 +157,8 @@ function TraceView({ trace, host }) {
     "/": () => { input.current?.focus(); input.current?.select(); }, n: () => goFound(1), N: () => goFound(-1), e: goError,
     s: () => goRanked("slowest"), d: () => goRanked("dearest"), z: zoomOn, c: () => collapseTo(1), x: () => setCollapsed(new Set()),
     m: () => setPlain(!isPlain), Enter: () => { setOpen(true); ref.current.querySelector(".tv-body")?.focus(); },
-    Escape: () => { if (hasHelp) setHelp(false); else if (isNarrow && isOpen) setOpen(false); else ref.current.querySelector(".tv-list")?.focus(); },
+    // Where there is nothing to go back from, the key is the page's.
+    Escape: () => { if (hasHelp) setHelp(false); else if (isNarrow && isOpen) setOpen(false); else return false; },
   };
   if (!host?.hasHelp) keys["?"] = () => setHelp(!hasHelp);
   for (let level = 1; level <= 9; level += 1) keys[level] = () => collapseTo(level);

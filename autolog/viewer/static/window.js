@@ -23,7 +23,7 @@ export function useSize() {
 /**
  * Follow what of `count` lines, each `height` pixels high, is in sight of a scrolling element.
  *
- * Returns {ref, onScroll, first, last, page, show}: `show(line)` scrolls as little as is needed to have a line in sight.
+ * Returns {ref, onScroll, first, last, page, width, show}: `show(line)` scrolls as little as is needed to have a line in sight.
  */
 export function useWindow(count, height) {
   const [ref, size] = useSize();
@@ -45,5 +45,5 @@ export function useWindow(count, height) {
       element.scrollTop = from + height + margin - element.clientHeight;
     }
   }, [height]);
-  return { ref, onScroll, first, last: Math.min(count, first + seen + 2 * BEYOND), page: Math.max(seen - 2, 1), show };
+  return { ref, onScroll, first, last: Math.min(count, first + seen + 2 * BEYOND), page: Math.max(seen - 2, 1), width: size.width, show };
 }
