@@ -132,7 +132,8 @@ function laidOut({ times, step, series, isStacked, format, isWhole, isTime, most
   const sums = times.map((_, index) => series.reduce((sum, { values }) => sum + (values[index] ?? 0), 0));
   const highest = isStacked ? Math.max(0, ...sums) : Math.max(0, ...series.flatMap(({ values }) => values.filter((one) => one !== null)));
   const isEmpty = isStacked ? highest === 0 : series.every(({ values }) => values.every((one) => one === null));
-  const levels = highest > 0 ? roundSteps(Math.min(highest, most ?? Infinity), 3, isWhole, isTime) : [0];
+  const top = Math.min(highest || (isEmpty ? 0 : most ?? 0), most ?? Infinity);
+  const levels = top > 0 ? roundSteps(top, 3, isWhole, isTime) : [0];
   const labels = levels.map((level) => (level === 0 ? "0" : short(format(level))));
   const left = Math.ceil(Math.max(...labels.map((label) => label.length)) * 5.8) + 8;
   const each = (width - left - 8) / times.length;
@@ -215,11 +216,11 @@ function Tooltip({ plot, at, times, step, series, format, width, isStacked }) {
   </div>`;
 }
 
-// What the colours mean; a click leaves a series out or takes it in again.
+// What the colours mean; a click leaves a series out or takes it in again, where that is offered.
 export function Legend({ series, hidden, onToggle }) {
-  return html`<div class="al-legend" role="group" aria-label="Legend">${series.map(({ key, name, colour }) => html`
+  return html`<div class="al-legend" role="group" aria-label="Legend">${series.map(({ key, name, colour }) => !onToggle ? html`<span><i style=${{ background: colour }} /> ${name}</span>` : html`
     <button aria-pressed=${!hidden.has(key)} title=${hidden.has(key) ? "Show" : "Leave out"} onClick=${() => onToggle(key)}>
       <i style=${{ background: colour }} />${name}</button>`)}</div>`;
 }
 
-export const colour = (index) => `var(--al-c${index % 8})`;
+export const colour = (index) => `var(--al-c${index % 12})`;

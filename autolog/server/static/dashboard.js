@@ -17,7 +17,8 @@ const SERIES = {
 const BUCKETS = matchMedia("(max-width: 700px)").matches ? 24 : 48;
 const MS = 1e6;
 const asked = (params) => ({ ...queryOf(params), order_by: null });
-const sum = (values) => values.reduce((all, one) => all + (one ?? 0), 0);
+// What is not known of any of them stays unknown.
+const sum = (values) => values.reduce((all, one) => (one === null ? all : (all ?? 0) + one), null);
 
 export function Page({ route: { params } }) {
   const id = ["filter", "experiment", "run", "range", "since", "until"].map((name) => params[name] ?? "").join("\n");
@@ -74,9 +75,9 @@ function Charts({ found, params, id, isDim }) {
   const step = found.step_ns / MS;
   const failed = ofCalls(by) ? "span.status = 'ERROR'" : "status = 'ERROR'";
   const kept = { experiment: params.experiment, run: params.run };
-  const traces = (condition, index) => address("traces", [], {
+  const traces = (condition, from, length) => address("traces", [], {
     ...kept, filter: condition ? joined(params.filter, condition) : params.filter,
-    ...(index === undefined ? { range: params.range, since: params.since, until: params.until } : bounds(times[index], step, query)),
+    ...(from === undefined ? { range: params.range, since: params.since, until: params.until } : bounds(from, length, query)),
   });
   const isGrouped = by !== "none";
   const groupSeries = groups.map((group, index) => ({ key: `=${group.is_other ? "" : group.key}`, name: group.is_other ? "all others" : group.key ?? "none", colour: group.is_other ? "var(--al-muted)" : colour(index), group }));
@@ -92,7 +93,7 @@ function Charts({ found, params, id, isDim }) {
     const link = (index, series) => {
       const condition = series?.group && !series.group.is_other ? conditionOf(by, series.group) : null;
       const only = options.condition ?? (series?.key === "errors" ? failed : series?.key === "ok" ? `NOT ${failed}` : null);
-      return traces(condition && only ? `${condition} AND ${only}` : condition ?? only, index);
+      return traces(condition && only ? `${condition} AND ${only}` : condition ?? only, times[index], step);
     };
     return html`<${Chart} key=${title} title=${title} headline=${headline} times=${times} step=${step} series=${isGrouped ? every : open(every)} link=${link} ...${options} note=${legend} />`;
   };
@@ -123,8 +124,8 @@ function bounds(from, step, query) {
 }
 
 function sumOf(groups) {
-  const of = (name) => sum(groups.map(({ totals }) => totals[name]));
-  return { requests: of("requests"), errors: of("errors"), cost: of("cost"), tokens: of("input_tokens") + of("output_tokens") };
+  const of = (...names) => sum(groups.flatMap(({ totals }) => names.map((name) => totals[name])));
+  return { requests: of("requests"), errors: of("errors"), cost: of("cost"), tokens: of("input_tokens", "output_tokens") };
 }
 
 // The same in figures, for whoever can't see charts or wants to copy them.
@@ -141,6 +142,9 @@ function Totals({ by, groups, traces }) {
 function Details({ params, id, traces }) {
   const { found, ...state } = useLoaded((signal) => get("statistics/details", { ...asked(params), buckets: BUCKETS }, signal), id);
   if (!found) return html`<${Missing} ...${state} />`;
+  const rated = found.feedback.filter(({ mean }) => mean !== null).map(({ name, means }, index) => ({ key: name, name, colour: colour(index), values: means }));
+  const step = found.step_ns / MS;
+  const times = found.buckets.map((ns) => Math.round(ns / 1000) / 1000);
   return html`<div class="al-cards">
     <${List} title="Errors" titles=${["Type", "Traces", "Last"]} none="No errors in this time." rows=${found.errors.map((one) => [
       html`<a class="al-error" href=${traces(`span.error = ${quoted(one.type)}`)}>${one.type}</a>`, number(one.traces), html`<a href=${address("traces", [one.trace_id])} title=${absolute(one.last_ns)}>${relative(one.last_ns)}</a>`])} />
@@ -148,12 +152,14 @@ function Details({ params, id, traces }) {
       html`<a href=${traces(`span.name = ${quoted(one.name)}`)} title=${one.type}>${one.name}</a>`, duration(one.p50_ns), duration(one.p95_ns), compact(one.spans), duration(one.total_ns)])} />
     <${List} title="Feedback" titles=${["Name", "Mean", "Given"]} none="No feedback in this time." rows=${found.feedback.map((one) => [
       html`<a href=${traces(`${keyed("feedback", one.name)} IS NOT NULL`)}>${one.name}</a>`,
-      one.mean === null ? Object.entries(one.values).slice(0, 3).map(([value, many]) => html`${value} <span class="al-muted">${number(many)}</span> `) : one.mean.toFixed(2), number(one.count)])} />
+      one.mean === null ? Object.entries(one.values).slice(0, 3).map(([value, many]) => html`${value} <span class="al-muted">${number(many)}</span> `) : one.mean.toFixed(2), number(one.count)])}>
+      ${rated.length > 0 && html`<${Chart} title="Mean" headline="" note=${html`<${Legend} series=${rated} />`} times=${times} step=${step} series=${rated} kind="lines" format=${(value) => value.toFixed(2)}
+        link=${(index, series) => traces(series && `${keyed("feedback", series.name)} IS NOT NULL`, times[index], step)} />`}<//>
   </div>`;
 }
 
-function List({ title, titles, rows, none }) {
+function List({ title, titles, rows, none, children }) {
   return html`<section class="al-card"><h2>${title}</h2>${rows.length === 0 ? html`<p class="al-muted">${none}</p>` : html`<table>
     <thead><tr>${titles.map((one, index) => html`<th scope="col" class=${index > 0 ? "al-number" : ""}>${one}</th>`)}</tr></thead>
-    <tbody>${rows.map(([name, ...figures]) => html`<tr><th scope="row">${name}</th>${figures.map((figure) => html`<td class="al-number">${figure}</td>`)}</tr>`)}</tbody></table>`}</section>`;
+    <tbody>${rows.map(([name, ...figures]) => html`<tr><th scope="row">${name}</th>${figures.map((figure) => html`<td class="al-number">${figure}</td>`)}</tr>`)}</tbody></table>`}${children}</section>`;
 }

@@ -50,7 +50,7 @@ export function Session({ name }) {
       </dl>
       <a class="al-button" href=${address("traces", [], { filter: condition })}>As a list</a>
     </div>
-    <${Windowed} class="al-turns" role="table" aria-label="Turns" tabindex="-1" items=${rows} keyOf=${(info) => info.trace_id} draw=${draw} estimate=${guessed}
+    <${Windowed} class="al-turns" role="table" aria-label="Turns" aria-rowcount=${rows.length} tabindex="-1" items=${rows} keyOf=${(info) => info.trace_id} draw=${draw} estimate=${guessed}
       scrollTo=${scrollTo} />`;
 }
 
