@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -104,6 +105,11 @@ def read_tokens(path: str | Path) -> list[Token]:
         return parse_tokens(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSetting(f"the tokens of {path} can't be read: {error}") from None
+
+
+def tokens_of_environment() -> list[Token]:
+    """Return the tokens of `AUTOLOG_SERVER_TOKENS`: a command line's would be seen by everybody on the machine."""
+    return parse_tokens(os.environ.get("AUTOLOG_SERVER_TOKENS", ""))
 
 
 class Tokens:
