@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 logger = logging.getLogger("autolog")
 
@@ -25,6 +25,29 @@ class ExportStats:
 
 
 @dataclass(frozen=True, slots=True)
+class Sending:
+    """What became of the spans that a store sends to a server."""
+
+    waiting: int = 0
+    """Those on disk, which are sent as soon as the server is there: by this process or by the next."""
+    refused: int = 0
+    errors: int = 0
+    last_error: str | None = None
+
+    def added_to(self, stats: Stats) -> Stats:
+        """Return the counters with those here: what was refused is not stored after all."""
+        dropped = {**stats.dropped, "refused": self.refused} if self.refused else stats.dropped
+        return replace(
+            stats,
+            stored=stats.stored - self.refused,
+            spooled=self.waiting,
+            dropped=dropped,
+            store_errors=stats.store_errors + self.errors,
+            last_store_error=stats.last_store_error or self.last_error,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
     """What became of the spans of this process."""
 
@@ -35,8 +58,8 @@ class Stats:
     waiting: int
     """Ended and not stored yet."""
     dropped: Mapping[str, int] = field(default_factory=dict)
-    """Spans that were lost, by reason: `queue_full`, `store_failed`, `exit_timeout`, `internal_error`; `by_processor` on
-    purpose."""
+    """Spans that were lost, by reason: `queue_full`, `store_failed`, `exit_timeout`, `refused` by the server that is the
+    store, `internal_error`; `by_processor` on purpose."""
     sampled_out: int = 0
     """Spans that were not recorded because sampling leaves their trace out."""
     sampled_out_traces: int = 0
@@ -54,6 +77,8 @@ class Stats:
     store_errors: int = 0
     """Writes to the store that failed; they are tried again until the queue is full or the program ends."""
     last_store_error: str | None = None
+    spooled: int = 0
+    """Of those stored, the spans that wait on this machine's disk for the server that is the store."""
     exported: Mapping[str, ExportStats] = field(default_factory=dict)
     """What became of the spans that were to be sent elsewhere too, by where to."""
 

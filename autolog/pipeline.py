@@ -35,7 +35,8 @@ class Pipeline:
     """Takes spans as they start and end, and has them written in batches on one thread of its own.
 
     `write` stores a batch, all or nothing, and raises `StoreError` to be called again later. `tidy` is called when there
-    is nothing to write, and again as long as it returns that there is more for it to do.
+    is nothing to write, and again as long as it returns that there is more for it to do. `settle` is called at the end with
+    the seconds that the store may take to hand on what was written.
     """
 
     def __init__(
@@ -44,8 +45,10 @@ class Pipeline:
         settings: Settings,
         price: Callable[[Span], None] | None = None,
         tidy: Callable[[], bool] = lambda: False,
+        settle: Callable[[float], object] = lambda _: None,
     ) -> None:
         self._tidy = tidy
+        self._settle = settle
         self._settings = settings
         self._draining = ForkLock(rank=0)
         self._starting = ForkLock(rank=0)
@@ -198,6 +201,8 @@ class Pipeline:
             logger.warning("%d spans are lost at exit: %s", lost, error or "the store is too slow")
             self._queue.clear()
             self._writer.forget()
+        with guarded:
+            self._settle(max(deadline - time.monotonic(), _LEAST_FOR_DELIVERY))
         for delivery in self._writer.deliveries:
             with guarded:
                 delivery.stop(max(deadline - time.monotonic(), _LEAST_FOR_DELIVERY))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from autolog.errors import InvalidSetting
@@ -24,7 +24,14 @@ class Settings:
     tracing: bool | None = None
     """`False` records nothing wherever `autolog()` is called, `True` turns it on at `import autolog`."""
     store: str | None = None
-    """Where traces are kept: a path, `sqlite:///path`, `memory:` or `none:`. By default `.autolog/traces.db`."""
+    """Where traces are kept: a path, `sqlite:///path`, a server's `http://…`, `memory:` or `none:`. By default
+    `.autolog/traces.db`."""
+    token: str | None = field(default=None, repr=False)
+    """What the server that is the store asks for."""
+    spool: str | None = None
+    """The folder in which spans wait for a server that is away; `none` keeps nothing on disk. By default `.autolog/spool`."""
+    spool_bytes: int = 1_000_000_000
+    """Bytes that may wait there, compressed; beyond it spans wait in memory."""
     experiment: str = "default"
     """The experiment that new traces belong to."""
     version: str | None = None
@@ -111,6 +118,9 @@ _FIXED: Mapping[str, str] = {
     "capture_embeddings": _BY_LIBRARY,
     "inject_stream_usage": _BY_LIBRARY,
     "max_stream": _BY_LIBRARY,
+    "token": _BY_ENVIRONMENT,
+    "spool": _BY_ENVIRONMENT,
+    "spool_bytes": _BY_ENVIRONMENT,
     "max_string": _BY_ENVIRONMENT,
     "max_payload": _BY_ENVIRONMENT,
     "max_media": _BY_ENVIRONMENT,
@@ -121,7 +131,7 @@ _FIXED: Mapping[str, str] = {
 
 
 _DEFAULTS = Settings()
-_TEXTS = frozenset({"store", "version", "otlp_endpoint", "otlp_protocol", "redact_region"})
+_TEXTS = frozenset({"store", "token", "spool", "version", "otlp_endpoint", "otlp_protocol", "redact_region"})
 # The other types of those whose default is None.
 _TYPES: Mapping[str, type] = {"tracing": bool, "display": bool, "redact": tuple, "sample_keep_slower": float}
 _CHOICES = {"duplicates": ("nest", "merge", "drop"), "otlp_conventions": ("gen_ai", "openinference")}

@@ -7,24 +7,28 @@ what is stored of it is what would be stored here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
-from autolog import capture
+from autolog import capture, semconv
 from autolog.capture import Limits
 from autolog.errors import InvalidTrace
 from autolog.ids import parse_id
+from autolog.model.message import preview
 from autolog.model.span import Link, Span, SpanEvent, SpanType, Status, StatusCode
 from autolog.model.trace import TraceContext, TraceState
 from autolog.model.usage import COUNTS, Cost, TokenUsage
+from autolog.texts import text, text_or_none
 
 VERSION = 1
 MEDIA_TYPE = "application/vnd.autolog.spans+json"
 MOST_BYTES = 4_000_000
 """Bytes of one body, unless a single span is larger."""
+_MOST_BARE = 1_000
+"""Events or links that are kept, without attributes, where all of them are too many bytes."""
 _MOST_TOKENS = 10**15
 _MOST_DOLLARS = 1e12
 
@@ -67,8 +71,12 @@ def _body(parts: list[bytes], shared: Mapping[int, tuple[int, bytes]], cut: int)
 
 
 def _shared(context: TraceContext) -> dict[str, Any]:
-    told = {name: getattr(context, name) for name in _Context.__struct_fields__}
+    told = {name: _text(getattr(context, name)) for name in _Context.__struct_fields__}
     return {name: value for name, value in told.items() if value not in (None, {})}
+
+
+def _text(value: Any) -> Any:
+    return {text(name): text(one) for name, one in value.items()} if isinstance(value, dict) else text_or_none(value)
 
 
 def _encoded(span: Span, context: int | None, limits: Limits) -> tuple[bytes, int]:
@@ -98,14 +106,30 @@ def _encoded(span: Span, context: int | None, limits: Limits) -> tuple[bytes, in
         "cost": None if cost is None else cost.to_dict(),
     }
     known = {name: value for name, value in known.items() if value is not None}
-    payload = {name: value for name, value in payload.items() if value is not None and value not in ([], {})}
+    payload = {
+        name: value
+        for name, value in payload.items()
+        if value is not None and (value or name not in ("attributes", "events", "links"))
+    }
     whole = capture.storable_as_is({**known, **payload}, limits)
     if whole is not None:
         return whole, 0
+    if span._parent is None:  # what a list shows is read from the payload as it is before it is cut
+        known["previews"] = [preview(span._inputs), preview(span._outputs)]
     # Each field by itself, as the store has it: limits are those of a field.
-    encoded = [capture.storable(value, limits) for value in payload.values()]
+    encoded = [within_limits(name, value, limits) for name, value in payload.items()]
     fields = [b'"%s":%s' % (name.encode(), data) for name, (data, _) in zip(payload, encoded, strict=True)]
     return b",".join([capture.json_bytes(known)[:-1], *fields]) + b"}", sum(is_cut for _, is_cut in encoded)
+
+
+def within_limits(name: str, value: Any, limits: Limits) -> tuple[bytes, bool]:
+    """Return a field of a span as JSON within `limits`, and whether anything was cut or replaced."""
+    encoded, is_cut = capture.storable(value, limits)
+    if name in ("events", "links") and not encoded.startswith(b"["):
+        # Too many bytes: an outline is no list of them, and these are more than their attributes.
+        bare = [[*first, {semconv.TRUNCATED: "more than AUTOLOG_MAX_PAYLOAD"}] for *first, _ in value[:_MOST_BARE]]
+        return capture.storable(bare, replace(limits, max_payload=capture.UNLIMITED.max_payload))[0], True
+    return encoded, is_cut
 
 
 def _counts(usage: TokenUsage) -> dict[str, Any]:
@@ -114,7 +138,7 @@ def _counts(usage: TokenUsage) -> dict[str, Any]:
 
 # --- and back ----------------------------------------------------------------------------------------
 
-_Moment = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+_Moment = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class _Context(Struct):
@@ -142,14 +166,16 @@ class _Told(Struct):
     end_ns: _Moment | None = None
     status: StatusCode = StatusCode.UNSET
     context: int | None = None
-    counted: tuple[TokenUsage, Cost] | None = None
-    description: str | None = None
+    counted: tuple[dict[str, Any], Cost] | None = None
+    previews: tuple[str | None, str | None] | None = None
+    # A limit may have left an outline of any of these, in place of what it is.
+    description: Any = None
     inputs: Any = None
     outputs: Any = None
     attributes: dict[str, Any] = {}
-    events: list[tuple[str, int, dict[str, Any]]] = []
+    events: list[tuple[Any, Any, dict[str, Any]]] = []
     links: list[tuple[str, str, dict[str, Any]]] = []
-    usage: TokenUsage | None = None
+    usage: dict[str, Any] | None = None
     cost: Cost | None = None
 
 
@@ -192,15 +218,16 @@ def _span(told: _Told, contexts: Sequence[TraceContext]) -> Span:
     kind = SpanType.__members__.get(told.type, SpanType.UNKNOWN)
     span = Span(told.name, kind, parse_id(told.trace_id, 32), parse_id(told.span_id, 16), parent, told.start_ns)
     span.end_time_ns = told.end_ns
-    span._status = Status(told.status, told.description)
+    span._status = Status(told.status, None if told.description is None else _as_text(told.description))
     span._inputs, span._outputs, span._attributes = told.inputs, told.outputs, told.attributes
-    span._events = [SpanEvent(*event) for event in told.events] or None
+    span._events = [
+        SpanEvent(_as_text(name), at if isinstance(at, int) else told.start_ns, more) for name, at, more in told.events
+    ] or None
     span._links = [Link(*link) for link in told.links] or None
-    span._usage, span._cost, span.counted = told.usage, told.cost, told.counted
-    for usage in (told.usage, told.counted and told.counted[0]):
-        _check_all((getattr(usage, name) for name in COUNTS if usage is not None), _MOST_TOKENS)
-    for cost in (told.cost, told.counted and told.counted[1]):
-        _check_all((cost.input, cost.output, cost.total) if cost is not None else (), _MOST_DOLLARS)
+    span.previews = told.previews
+    span._usage, span._cost = None if told.usage is None else _usage(told.usage), _possible(told.cost)
+    if told.counted is not None:
+        span.counted = _usage(told.counted[0]), _possible(told.counted[1]) or Cost()
     if told.context is not None:
         if not 0 <= told.context < len(contexts):
             raise ValueError(f"there is no context {told.context}")
@@ -208,10 +235,24 @@ def _span(told: _Told, contexts: Sequence[TraceContext]) -> Span:
     return span
 
 
-def _check_all(amounts: Any, most: float) -> None:
-    for amount in amounts:
-        if amount is not None and not abs(amount) <= most:
-            raise ValueError(f"{amount} tokens or dollars can't be")
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else capture.json_bytes(value).decode()
+
+
+def _usage(told: Mapping[str, Any]) -> TokenUsage:
+    """Return the counts that can be: others would spoil the totals of a trace for good."""
+    counts = {
+        name: told[name]
+        for name in COUNTS
+        if isinstance(told.get(name), (int, float)) and abs(told[name]) <= _MOST_TOKENS
+    }
+    raw = told.get("raw")
+    return TokenUsage(**counts, raw=raw if isinstance(raw, dict) else None)
+
+
+def _possible(cost: Cost | None) -> Cost | None:
+    is_possible = cost is not None and all(abs(one) <= _MOST_DOLLARS for one in (cost.input, cost.output, cost.total))
+    return cost if is_possible else None
 
 
 def _find_parents(spans: Sequence[Span], is_below: Sequence[bool]) -> None:

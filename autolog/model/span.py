@@ -137,6 +137,8 @@ class Span(otel.Span):
     """Usage and cost below this span that its trace counted already."""
     counted: tuple[TokenUsage, Cost] | None = None
     """What this span adds to the totals of its trace, so that nested model calls count once."""
+    previews: tuple[str | None, str | None] | None = None
+    """What a list shows of its inputs and outputs, where these were cut since."""
     is_framework_call: bool = False
     """Whether this is a model call as a framework sees it, below which an SDK may report the same call again."""
     duplicate_of: Span | None = None

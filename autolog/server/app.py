@@ -17,6 +17,7 @@ from autolog.server.access import Token, Tokens
 from autolog.server.api import (
     assessments,
     changes,
+    compare,
     experiments,
     export,
     filters,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 ROUTERS: tuple[APIRouter, ...] = (
     traces.router, spans.router, assessments.router, changes.router, export.router, filters.router, health.router,
     session.router, store.router, statistics.router, sessions.router, experiments.router, values.router,
+    compare.router,
 )  # fmt: skip
 
 

@@ -78,7 +78,7 @@ class Summary:
             return
         if rank > self.rank or span.start_time_ns <= self.start_ns:
             self.name = text(span.name)
-            self.request = _previewed(span.trace_context, "request_preview", span.inputs) or self.request
+            self.request = _previewed(span, "request_preview", 0, span.inputs) or self.request
         if rank > self.rank:
             self.state, self.end_ns = 0, None
         self.rank = rank
@@ -86,7 +86,7 @@ class Summary:
             ended_as = max(STATUSES.index(span.status.code), 1)
             self.state = max(self.state, ended_as, key=_GRAVITY.__getitem__)
             self.end_ns = max(self.end_ns or 0, span.end_time_ns)
-            self.response = _previewed(span.trace_context, "response_preview", span.outputs) or self.response
+            self.response = _previewed(span, "response_preview", 1, span.outputs) or self.response
 
     def take_shared(self, spans: Sequence[Span]) -> None:
         """Add what the spans of the trace share: those of one process have one context."""
@@ -144,9 +144,9 @@ def _failure(span: Span) -> str | None:
     return text(capture.preview([texts.text(said)], _MAX_ERROR)) if said else None
 
 
-def _previewed(context: TraceContext | None, name: str, payload: Any) -> str | None:
-    given = getattr(context, name) if context is not None else None
-    return text(given) or preview(payload)
+def _previewed(span: Span, name: str, place: int, payload: Any) -> str | None:
+    given = getattr(span._context, name) if span._context is not None else None
+    return text(given) or (preview(payload) if span.previews is None else text(span.previews[place]))
 
 
 def text(value: Any) -> Any:

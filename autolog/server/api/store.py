@@ -1,0 +1,58 @@
+"""What programs ask whose store is this server: each method of a store, as `autolog.stores.remote.calls` has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from autolog.errors import InvalidQuery, NotFound
+from autolog.server.api.common import Json, TheClient
+from autolog.server.bodies import BodyError, TheBody
+from autolog.stores.remote.calls import call_of, names
+from autolog.texts import Leaf, rewritten
+
+router = APIRouter(tags=["store"])
+
+
+def _rewritten_assessments(values: list[Any], leaf: Leaf) -> list[Any]:
+    return [values[0], [assessment.rewritten(leaf) for assessment in values[1]]]
+
+
+# What brings texts that do not come by a span: the server's settings hold for them too.
+_REWRITTEN: Mapping[str, Callable[[list[Any], Leaf], list[Any]]] = {
+    "set_tags": lambda values, leaf: [values[0], rewritten(values[1], leaf)],
+    "put_assessments": _rewritten_assessments,
+}
+
+
+@router.post(
+    "/store/{method}",
+    response_class=Json,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "The method's arguments by name, plain or with `Content-Encoding: zstd` or `gzip`",
+            "content": {"application/json": {"schema": {"type": "object"}}},
+        }
+    },
+)
+def ask_store(client: TheClient, method: str, body: TheBody) -> Response:
+    """Call a method of the store; answer `{"result": …}`. For autolog's own clients: others find the other paths plainer."""
+    if method not in names():
+        raise NotFound(f"a store can't be asked for {method[:60]!r}; there are: {', '.join(names())}")
+    call = call_of(method)
+    try:
+        arguments = orjson.loads(body.expanded())
+    except BodyError as error:
+        return JSONResponse({"error": "BodyError", "message": str(error)}, error.status)
+    except orjson.JSONDecodeError as error:
+        raise InvalidQuery(f"the arguments are no JSON: {error}") from error
+    values = call.values_of(arguments)
+    leaf = client._pipeline.processing.plan.leaf
+    if leaf is not None and method in _REWRITTEN:
+        values = _REWRITTEN[method](values, leaf)
+    return Json({"result": call.result.written(getattr(client._store, method)(*values))})
