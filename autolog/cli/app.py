@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from autolog.cli import doctor, options, run, traces
+from autolog.cli import demo, doctor, options, run, stats, traces, ui
 from autolog.cli.output import is_terminal
 
 # Boxes and colours are for people.
@@ -23,9 +23,12 @@ app = typer.Typer(
         "autolog ui",
     ),
 )
-app.command("doctor", cls=options.Command, epilog=doctor.EPILOG)(doctor.doctor)
 app.command("run", cls=run.Run, epilog=run.EPILOG)(run.run)
 app.add_typer(traces.app, name="traces")
+app.command("ui", cls=options.Command, epilog=ui.EPILOG)(ui.ui)
+app.command("stats", cls=options.Command, epilog=stats.EPILOG)(stats.stats)
+app.command("doctor", cls=options.Command, epilog=doctor.EPILOG)(doctor.doctor)
+app.command("demo", cls=options.Command, epilog=demo.EPILOG)(demo.demo)
 
 
 def _tell_version(is_asked: bool) -> None:

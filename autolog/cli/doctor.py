@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from autolog.cli.options import NOTHING, Json, Store, examples
 from autolog.cli.output import Column, console, is_terminal, json_line, write_row
 from autolog.display.terminal import safe
-from autolog.health import Finding, State, examine
+
+if TYPE_CHECKING:
+    from autolog.health import Finding
 
 EPILOG = examples("autolog doctor", "autolog doctor --json | jq '.findings[] | select(.state == \"problem\")'")
-_MARKS = {State.OK: ("✓", "green"), State.NOTE: ("·", "yellow"), State.PROBLEM: ("✗", "bold red")}
+_PROBLEM = "problem"
+_MARKS = {"ok": ("✓", "green"), "note": ("·", "yellow"), _PROBLEM: ("✗", "bold red")}
 _COLUMNS: list[Column[Finding]] = [
     Column("section", lambda one: one.section),
     Column("name", lambda one: one.name),
@@ -25,8 +30,10 @@ def doctor(as_json: Json = False, store: Store = None) -> None:
 
     Exits with 1 where something is wrong. Into a pipe: section, name, state, value and advice, separated by tabs.
     """
+    from autolog.health import examine
+
     findings = examine(store)
-    is_well = all(one.state is not State.PROBLEM for one in findings)
+    is_well = all(one.state != _PROBLEM for one in findings)
     if as_json:
         typer.echo(json_line({"ok": is_well, "findings": [one.to_dict() for one in findings]}))
     elif is_terminal():
@@ -52,11 +59,11 @@ def _show(findings: list[Finding]) -> None:
         table.add_column(overflow="fold")
         for one in findings:
             if one.section == section:
-                mark, style = _MARKS[one.state]
+                mark, style = _MARKS[str(one.state)]
                 told = Text(safe(str(one.value), 500))
                 if one.advice:
-                    told.append(f"\n{safe(one.advice, 1_000)}", style="red" if one.state is State.PROBLEM else "dim")
+                    told.append(f"\n{safe(one.advice, 1_000)}", style="red" if one.state == _PROBLEM else "dim")
                 table.add_row(Text(mark, style=style), Text(safe(one.name, 80)), told)
         to.print(table)
-    problems = sum(one.state is State.PROBLEM for one in findings)
+    problems = sum(one.state == _PROBLEM for one in findings)
     to.print(Text(f"\n{problems} problem{'' if problems == 1 else 's'}" if problems else "\nall is well", style="bold"))

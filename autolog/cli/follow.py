@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from autolog.cli import columns
-from autolog.cli.options import infos, pages
+from autolog.cli.options import complain, infos, pages
 from autolog.cli.output import Column, console, is_terminal, json_line, write_row
+from autolog.errors import StoreError
 from autolog.ids import now_ns
 from autolog.model.trace import TraceInfo, TraceState
 
@@ -29,22 +30,35 @@ def follow(client: Client, filter_string: str | None, last: int, names: str | No
     """Write the `last` traces that there are, and then each that ends, for ever."""
     chosen = columns.chosen(names)
     ended = Ended(client)
-    for info in reversed(infos(client, filter_string, most=last)):
-        if info.state is not TraceState.IN_PROGRESS:
-            _write(info, chosen, as_json=as_json)
+    for info in reversed(infos(client, _ended(filter_string), most=last)):
+        _write(info, chosen, as_json=as_json)
     if is_terminal():
         typer.secho(f"waiting for traces in {client.location}; Ctrl-C ends it", dim=True, err=True)
     sys.stdout.flush()
+    trouble = ""
     while True:
         time.sleep(_INTERVAL)
-        for info in _meeting(client, filter_string, ended.new()):
+        try:
+            found = _meeting(client, filter_string, ended.new())
+        except StoreError as error:  # a server that is started anew, a file that is locked for long
+            if str(error) != trouble:
+                complain(str(error))
+            trouble = str(error)
+            continue
+        trouble = ""
+        for info in found:
             _write(info, chosen, as_json=as_json)
         sys.stdout.flush()
 
 
+def _ended(filter_string: str | None) -> str:
+    ended = "status != 'IN_PROGRESS'"
+    return f"({filter_string}) AND {ended}" if filter_string and filter_string.strip() else ended
+
+
 def _meeting(client: Client, filter_string: str | None, found: Sequence[TraceInfo]) -> Sequence[TraceInfo]:
     """Return those of `found` that meet the filter."""
-    if filter_string is None or not found:
+    if not (filter_string or "").strip() or not found:
         return found
     meeting = {
         info.trace_id
@@ -68,26 +82,28 @@ class Ended:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._known: dict[str, int] = {}
+        self._known: dict[str, int] | None = None
         running = infos(client, "status = 'IN_PROGRESS'", most=_MOST_OPEN)
         self._running = {info.trace_id for info in running}
+        self._version = client.version()
         self.new()
 
     def new(self) -> list[TraceInfo]:
         """Return the traces that have ended since, in the order in which they did."""
+        version = self._client.version()
+        if version == self._version and self._known is not None:
+            return []
         since = now_ns() - _LOOK_BACK_NS
+        known = self._known or {}
         found = [info for page in pages(self._client, since=since) for info in page]
-        late = self._running - {info.trace_id for info in found}
+        late = sorted(self._running - {info.trace_id for info in found})[:_MOST_OPEN]
         if late:
             found += infos(self._client, _is_one_of(late), most=len(late))
-        ended = [
-            info for info in found if info.state is not TraceState.IN_PROGRESS and info.trace_id not in self._known
-        ]
-        self._running = (late | {info.trace_id for info in found}) - {
-            info.trace_id for info in found if info.state is not TraceState.IN_PROGRESS
-        }
-        self._known |= {info.trace_id: info.start_time_ns for info in ended}
-        self._known = {key: start for key, start in self._known.items() if start >= since}
+        ended = [info for info in found if info.state is not TraceState.IN_PROGRESS and info.trace_id not in known]
+        self._running = {info.trace_id for info in found if info.state is TraceState.IN_PROGRESS}
+        known |= {info.trace_id: info.start_time_ns for info in ended}
+        self._known = {key: start for key, start in known.items() if start >= since}
+        self._version = version
         return sorted(ended, key=lambda info: info.end_time_ns or info.start_time_ns)
 
 

@@ -387,10 +387,7 @@ def tag(
         raise InvalidQuery("say which tags: KEY=VALUE, or --remove KEY")
     with opened(store) as client:
         whole = trace_id(client, trace)
-        for key, value in changes.items():
-            client.set_trace_tag(whole, key, value)
-        for key in remove or ():
-            client.delete_trace_tag(whole, key)
+        client.change_trace_tags(whole, {**dict.fromkeys(remove or ()), **changes})
 
 
 def parsed_tags(written: Sequence[str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
@@ -42,6 +42,24 @@ def store(address: str | None) -> Iterator[Finding]:
         yield Finding("store", "place", found.location, State.NOTE, "nothing is there after the program has ended")
 
 
+def contents(location: str) -> Mapping[str, int]:
+    """Return how many `traces`, `spans` and `bytes` the file there has; nothing where it is no file of ours."""
+    path = Path(location)
+    if not path.is_file():
+        return {}
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2)) as opened:
+        traces, spans = opened.execute(_COUNTED).fetchone()
+    return {"traces": traces, "spans": spans, "bytes": path.stat().st_size + _wal(path)}
+
+
+_COUNTED = "SELECT count(*), ifnull(sum(spans), 0) FROM traces"
+
+
+def _wal(path: Path) -> int:
+    wal = path.with_name(path.name + "-wal")
+    return wal.stat().st_size if wal.exists() else 0
+
+
 def _file(path: Path) -> Iterator[Finding]:
     if not path.exists():
         yield Finding("store", "place", str(path), State.NOTE, "it is made when the first span is stored")
@@ -68,11 +86,11 @@ def _room(path: Path) -> Iterator[Finding]:
     else:
         yield Finding("store", "writable", "yes")
     free = shutil.disk_usage(folder).free
-    is_enough = free >= _LEAST_FREE
-    advice = (
-        None if is_enough else "free some space: what can't be written waits in memory, and is lost when that is full"
-    )
-    yield Finding("store", "free space", size(free), State.OK if is_enough else State.PROBLEM, advice)
+    if free >= _LEAST_FREE:
+        yield Finding("store", "free space", size(free))
+    else:
+        advice = "free some: what can't be written waits in memory, and is lost when that is full"
+        yield Finding("store", "free space", size(free), State.PROBLEM, advice)
 
 
 def _privacy(path: Path) -> Iterator[Finding]:
@@ -106,8 +124,7 @@ def _database(path: Path, opened: sqlite3.Connection) -> Iterator[Finding]:
 
 
 def _sizes(path: Path) -> Iterator[Finding]:
-    wal = path.with_name(path.name + "-wal")
-    waiting = wal.stat().st_size if wal.exists() else 0
+    waiting = _wal(path)
     advice = "a process has been reading for long; it shrinks when that ends" if waiting > _LARGE_WAL else None
     yield Finding("store", "size", size(path.stat().st_size))
     yield Finding("store", "write-ahead log", size(waiting), State.NOTE if advice else State.OK, advice)
