@@ -16,7 +16,7 @@ from autolog.testing import fresh_client
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Pages whose examples need neither a model nor a network, and run as they stand, one after the other.
-RUN = ("client", "mlflow", "opentelemetry", "own-code", "privacy", "sampling", "search")
+RUN = ("client", "mlflow", "notebook", "opentelemetry", "own-code", "privacy", "sampling", "search")
 
 
 def test_every_setting_is_documented_with_its_default():

@@ -26,7 +26,7 @@ shown: ContextVar[set[str] | None] = ContextVar("autolog-shown", default=None)
 
 _SHORTEST = 1_000
 _LEAST_HEIGHT, _MOST_HEIGHT = 220, 620
-_HEIGHT_OF_HEAD, _HEIGHT_OF_ROW = 150, 28
+_HEIGHT_OF_HEAD, _HEIGHT_OF_ROW = 210, 26
 
 
 @dataclass(frozen=True, slots=True)

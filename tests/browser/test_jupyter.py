@@ -101,7 +101,7 @@ def opened(browser, jupyter, screenshot):
     def page_of(host, name):
         contexts.append(browser.new_context(viewport={"width": 1280, "height": 1200}))
         page = contexts[-1].new_page()
-        page.goto(f"{jupyter}/{host}/{name}.ipynb")
+        page.goto(f"{jupyter}/{host}/{name}.ipynb?reset")  # JupyterLab would open again what was open before
         page.locator(".jp-OutputArea-output table").wait_for(timeout=120_000, state="attached")
         return page
 
@@ -127,9 +127,9 @@ def test_a_notebook_that_is_not_trusted_shows_the_tree(opened, screenshot, host)
     page = opened(host, "untrusted")
     outputs = page.locator(".jp-OutputArea-output")
 
-    assert outputs.locator("iframe, style, script").count() == 0
+    outputs.get_by_text("Keys are rotated under").first.wait_for()
     assert outputs.locator("details").first.is_visible()
-    assert outputs.get_by_text("Keys are rotated under").first.is_visible()
+    assert outputs.locator("iframe, style, script").count() == 0
     outputs.get_by_text("ERROR · 2 errors").click()
     outputs.get_by_text("refused the connection").first.wait_for()
     failed = outputs.get_by_text("✗ ConnectionError").first

@@ -79,7 +79,7 @@ def test_one_of_several_traces_is_chosen(client, tmp_path, new_page):
     failed = frame.get_by_role("option", selected=True)
     failed.wait_for()
     assert "refused the connection" in failed.text_content()
-    assert "and 3 more" in frame.locator("body").text_content()
+    assert "and 3 traces more" in frame.locator("body").text_content()
     frame.get_by_role("option").nth(0).click()
     frame.get_by_role("option", selected=True).get_by_text("How do I rotate").wait_for()
     frame.get_by_role("treeitem").nth(5).wait_for()
@@ -101,6 +101,9 @@ def test_what_was_left_out_is_told(client, tmp_path, new_page, screenshot):
     note.wait_for()
     assert "11 spans" in note.text_content()
     assert f'get_trace("{root.trace_id}").save_html("trace.html")' in note.text_content()
+    page.frame_locator("iframe").get_by_role("treeitem").nth(1).click()
+    page.keyboard.press("End")
+    page.frame_locator("iframe").get_by_text("It did not fit into this output").wait_for()
     screenshot(page)
 
 
