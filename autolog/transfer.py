@@ -6,6 +6,7 @@ import csv
 import gzip
 import importlib
 import io
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
@@ -268,9 +269,7 @@ def import_traces(client: Client, file: BinaryIO) -> Imported:
         raise InvalidTrace(
             f"line {number} is no trace: {error} The {reader.traces} before it were taken in."
         ) from error
-    except (EOFError, gzip.BadGzipFile, OSError) as error:
-        if not isinstance(error, (EOFError, gzip.BadGzipFile)):
-            raise
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         reader.write()
         raise InvalidTrace(
             f"the file is damaged behind line {number}: {error}. The {reader.traces} traces before were taken in."

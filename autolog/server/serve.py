@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import signal
 import socket
 import sys
+import threading
 import webbrowser
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -63,11 +66,23 @@ def serve(
                 webbrowser.open(address + (f"?token={quote(tokens[-1].secret)}" if tokens else ""))
 
         try:
-            Server(app, told).run(sockets=[bound])
-        except KeyboardInterrupt:  # which uvicorn raises again once everything has ended
-            pass
+            with suppress(KeyboardInterrupt), _terminated_as_interrupted():
+                Server(app, told).run(sockets=[bound])
         finally:
             client.close()
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Have SIGTERM do as Ctrl-C: uvicorn raises again what ended it, which would end the process before we are done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Server(uvicorn.Server):
