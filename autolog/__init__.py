@@ -14,11 +14,14 @@ from autolog.assessments import (
     update_assessment,
 )
 from autolog.client import Client
+from autolog.compare import Comparison, compare_traces
 from autolog.counters import ExportStats, Stats
+from autolog.datasets import Dataset, create_dataset, delete_dataset, get_dataset, list_datasets
 from autolog.decorator import trace
 from autolog.errors import (
     AutologError,
     InvalidAssessment,
+    InvalidDataset,
     InvalidQuery,
     InvalidSetting,
     InvalidTrace,
@@ -54,6 +57,7 @@ from autolog.fluent import (
 )
 from autolog.middleware import AsgiMiddleware, WsgiMiddleware
 from autolog.model.assessment import Assessment, AssessmentSource, Expectation, Feedback, SourceType
+from autolog.model.dataset import DatasetRecord
 from autolog.model.run import Run, RunStatus
 from autolog.model.span import Link, Span, SpanEvent, SpanType, Status, StatusCode
 from autolog.model.trace import Trace, TraceInfo, TraceState
@@ -72,11 +76,15 @@ __all__ = [
     "AssessmentSource",
     "AutologError",
     "Client",
+    "Comparison",
     "Cost",
+    "Dataset",
+    "DatasetRecord",
     "Expectation",
     "ExportStats",
     "Feedback",
     "InvalidAssessment",
+    "InvalidDataset",
     "InvalidQuery",
     "InvalidSetting",
     "InvalidTrace",
@@ -105,9 +113,12 @@ __all__ = [
     "autolog",
     "carry",
     "collect_otel",
+    "compare_traces",
     "configure",
     "context",
+    "create_dataset",
     "delete_assessment",
+    "delete_dataset",
     "delete_trace_tag",
     "delete_traces",
     "end_run",
@@ -117,11 +128,13 @@ __all__ = [
     "get_active_trace_id",
     "get_assessment",
     "get_current_active_span",
+    "get_dataset",
     "get_last_active_trace_id",
     "get_run",
     "get_trace",
     "inject",
     "integrations",
+    "list_datasets",
     "list_experiments",
     "list_runs",
     "log_assessment",

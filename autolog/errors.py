@@ -28,6 +28,10 @@ class InvalidAssessment(AutologError, ValueError):
     """Feedback or an expectation lacks something, or has something that can't be."""
 
 
+class InvalidDataset(AutologError, ValueError):
+    """A dataset, or a record of it, can't be as it is asked for."""
+
+
 class UnknownIntegration(AutologError, ValueError):
     """No integration has this name; the message lists those that there are."""
 

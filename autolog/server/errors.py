@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from autolog.errors import (
     InvalidAssessment,
+    InvalidDataset,
     InvalidQuery,
     InvalidSetting,
     InvalidTrace,
@@ -25,6 +26,7 @@ _STATUSES: Mapping[type[Exception], int] = {
     InvalidQuery: 400,
     InvalidTrace: 400,
     InvalidAssessment: 400,
+    InvalidDataset: 400,
     InvalidSetting: 400,
     NotAllowed: 403,
     NotFound: 404,

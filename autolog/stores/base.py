@@ -18,6 +18,7 @@ from autolog.model.trace import Trace, TraceInfo
 from autolog.settings import Settings, from_environment
 
 if TYPE_CHECKING:
+    from autolog.model.dataset import DatasetInfo, DatasetRecord, Merged
     from autolog.model.session import Session
     from autolog.model.statistics import Details, ExperimentSummary, RunSummary, Statistics
     from autolog.search.page import PagedList
@@ -108,6 +109,27 @@ class Store(Protocol):
 
     def flush(self, seconds: float) -> bool:
         """Wait until what was written is where it is kept; return whether that worked in time."""
+
+    def put_dataset(self, dataset: DatasetInfo) -> bool:
+        """Make a dataset; return whether there was none of its name."""
+
+    def get_dataset(self, name: str) -> DatasetInfo | None:
+        """Return the dataset, or `None`."""
+
+    def list_datasets(self) -> list[DatasetInfo]:
+        """Return all datasets, those first that changed last."""
+
+    def delete_dataset(self, name: str) -> bool:
+        """Delete a dataset with its records; return whether there was one."""
+
+    def merge_records(self, name: str, records: Sequence[DatasetRecord]) -> Merged | None:
+        """Add records to a dataset, or to its records of equal inputs what they say; `None` where there is no such dataset."""
+
+    def list_records(self, name: str, page_token: str | None, most: int) -> PagedList[DatasetRecord]:
+        """Return a page of a dataset's records, in the order in which they came; none where there is no such dataset."""
+
+    def delete_records(self, name: str, record_ids: Sequence[str]) -> int:
+        """Delete records of a dataset; return how many there were."""
 
     def tidy(self) -> bool:
         """Do some of what can wait until there is nothing to write; return whether there is more of it."""

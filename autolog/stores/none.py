@@ -45,3 +45,5 @@ class NoStore:
     )
     put_run = get_run = list_runs = set_run = list_experiments = _nothing_is_kept
     statistics = details = sessions = summarize_experiments = summarize_runs = values = _nothing_is_kept
+    put_dataset = get_dataset = list_datasets = delete_dataset = _nothing_is_kept
+    merge_records = list_records = delete_records = _nothing_is_kept

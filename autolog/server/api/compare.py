@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from autolog.client import Client
-from autolog.compare import Comparison, compare, compare_outlines, compare_spans
+from autolog.compare import Comparison, compare, compare_outlines
 from autolog.errors import InvalidQuery
+from autolog.model.difference import compare_spans
 from autolog.model.outline import Outline, outline
 from autolog.model.span import Span
 from autolog.server.api.common import Json, TheClient

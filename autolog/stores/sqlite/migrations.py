@@ -147,6 +147,26 @@ _THIRD = """
 ALTER TABLE traces ADD COLUMN error TEXT;               -- what the span that failed first says
 ALTER TABLE spans ADD COLUMN first_token_ns INTEGER;    -- from its start to the first piece of an answer
 ALTER TABLE spans ADD COLUMN duplicate INTEGER;         -- 1: the same call as the model call above it
+
+CREATE TABLE datasets(
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  experiment TEXT NOT NULL,
+  tags TEXT,                         -- JSON object of strings
+  created_ns INTEGER NOT NULL,
+  updated_ns INTEGER NOT NULL
+);
+CREATE TABLE records(
+  number INTEGER PRIMARY KEY,        -- in the order in which they came
+  dataset INTEGER NOT NULL,
+  id TEXT NOT NULL,                  -- a digest of the inputs
+  codec INTEGER NOT NULL,
+  body BLOB NOT NULL,                -- JSON of inputs, outputs, expectations, tags and where it is from, compressed
+  created_ns INTEGER NOT NULL,
+  updated_ns INTEGER NOT NULL,
+  UNIQUE(dataset, id)
+);
+CREATE INDEX records_dataset ON records(dataset);
 """
 
 STEPS = (_FIRST, _SECOND, _THIRD)

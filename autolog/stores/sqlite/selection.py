@@ -94,7 +94,11 @@ class Select:
 
     def _count(self, arm: Arm) -> int:
         where = _joined([arm.where, self._search._bounds(arm.start)])
-        return int(self._connection.execute(f"SELECT count(*) FROM {arm.walked} WHERE {where.text}", where.values).fetchone()[0])
+        return int(
+            self._connection.execute(f"SELECT count(*) FROM {arm.walked} WHERE {where.text}", where.values).fetchone()[
+                0
+            ]
+        )
 
     def _listed(self, count: int) -> tuple[Sql, int] | None:
         """Return what lists the traces by their ids, feedback or words, and how many, where these are fewer than `count`."""

@@ -33,7 +33,9 @@ MOST_GROUPS = 12
 _FAILED = STATES.index(TraceState.ERROR)
 _SPAN_FAILED = [str(status) for status in STATUSES].index("ERROR")
 _MODELS = ", ".join(f"'{kind}'" for kind in (SpanType.CHAT_MODEL, SpanType.LLM, SpanType.EMBEDDING, SpanType.RERANKER))
-_CALLS = f"CROSS JOIN spans s ON s.rid = t.rid AND s.type IN ({_MODELS}) AND s.model IS NOT NULL AND s.duplicate IS NULL"
+_CALLS = (
+    f"CROSS JOIN spans s ON s.rid = t.rid AND s.type IN ({_MODELS}) AND s.model IS NOT NULL AND s.duplicate IS NULL"
+)
 
 # Sums of integers could be too large for one; what nobody knows is no 0.
 _SUMS = "count(*), total({failed}), json_group_array({took}) FILTER (WHERE {took} IS NOT NULL), {sums}"
@@ -139,7 +141,9 @@ def _statistics(
     for bucket, value, *sums in connection.execute(sql, values):
         groups.setdefault(value, {}).setdefault(bucket, Sums()).add(*sums)
     ranked = sorted(groups.items(), key=lambda group: (-_requests(group[1]), group[0] is None, str(group[0])))
-    found = [_group(_shown(group_by, value), series, len(begins), chosen.share) for value, series in ranked[:MOST_GROUPS]]
+    found = [
+        _group(_shown(group_by, value), series, len(begins), chosen.share) for value, series in ranked[:MOST_GROUPS]
+    ]
     if len(ranked) > MOST_GROUPS:
         rest = _merged([series for _, series in ranked[MOST_GROUPS:]])
         found.append(_group(None, rest, len(begins), chosen.share, is_other=True))

@@ -24,7 +24,7 @@ from autolog.model.outline import Outline
 from autolog.model.run import Run
 from autolog.model.span import Span
 from autolog.model.trace import Trace, TraceInfo
-from autolog.stores.sqlite import migrations, rows, runs, tags
+from autolog.stores.sqlite import datasets, migrations, rows, runs, tags
 from autolog.stores.sqlite.assessments import delete_assessment, put_assessments
 from autolog.stores.sqlite.read import read_outline, read_span, read_trace
 from autolog.stores.sqlite.readers import Reader, Readers
@@ -32,6 +32,7 @@ from autolog.stores.sqlite.watch import Watch
 from autolog.stores.sqlite.write import DELETE_AT_ONCE, batches_of, delete, parts, write_batches
 
 if TYPE_CHECKING:
+    from autolog.model.dataset import DatasetInfo, DatasetRecord, Merged
     from autolog.model.session import Session
     from autolog.model.statistics import Details, ExperimentSummary, RunSummary, Statistics
     from autolog.search.page import PagedList
@@ -277,6 +278,37 @@ class SqliteStore:
     def list_experiments(self) -> list[str]:
         """Return the names of all experiments, in order of the alphabet."""
         return self._read(runs.experiments) or []
+
+    def put_dataset(self, dataset: DatasetInfo) -> bool:
+        """Make a dataset; return whether there was none of its name."""
+        return self._transaction(partial(datasets.put_dataset, dataset))
+
+    def get_dataset(self, name: str) -> DatasetInfo | None:
+        """Return the dataset, or `None`."""
+        return self._read(partial(datasets.read_dataset, name))
+
+    def list_datasets(self) -> list[DatasetInfo]:
+        """Return all datasets, those first that changed last."""
+        return self._read(datasets.read_datasets) or []
+
+    def delete_dataset(self, name: str) -> bool:
+        """Delete a dataset with its records; return whether there was one."""
+        return self._transaction(partial(datasets.delete_dataset, name))
+
+    def merge_records(self, name: str, records: Sequence[DatasetRecord]) -> Merged | None:
+        """Add records to a dataset, or to its records of equal inputs what they say; `None` where there is no such dataset."""
+        return self._transaction(partial(datasets.merge_records, name, records))
+
+    def list_records(self, name: str, page_token: str | None, most: int) -> PagedList[DatasetRecord]:
+        """Return a page of a dataset's records, in the order in which they came; none where there is no such dataset."""
+        from autolog.search.page import PagedList
+
+        found = self._read(partial(datasets.read_records, name, page_token, most))
+        return PagedList() if found is None else found
+
+    def delete_records(self, name: str, record_ids: Sequence[str]) -> int:
+        """Delete records of a dataset; return how many there were."""
+        return self._transaction(partial(datasets.delete_records, name, record_ids))
 
     def _change(self, trace_id: str, work: Callable[[bytes], Callable[[sqlite3.Connection], bool]]) -> bool:
         key = _key(trace_id)

@@ -23,15 +23,15 @@ def experiment_summaries(connection: sqlite3.Connection, functions: Functions) -
         with limited(connection):
             chosen = Select(TraceQuery(), connection, functions).among(MOST)
             figures = totals(chosen, "t.experiment", connection)
-            found = [_experiment(name, figures.get(name, _NONE), chosen, connection) for name in experiments(connection)]
+            found = [
+                _experiment(name, figures.get(name, _NONE), chosen, connection) for name in experiments(connection)
+            ]
     finally:
         connection.execute("ROLLBACK")
     return sorted(found, key=lambda one: (-(one.last_ns or 0), one.name))
 
 
-def _experiment(
-    name: str, figures: Figures, chosen: Selection, connection: sqlite3.Connection
-) -> ExperimentSummary:
+def _experiment(name: str, figures: Figures, chosen: Selection, connection: sqlite3.Connection) -> ExperimentSummary:
     sql = "SELECT count(*), max(start_ns) FROM traces INDEXED BY traces_experiment WHERE experiment = ?"
     traces, last = connection.execute(sql, (name,)).fetchone()
     runs = connection.execute("SELECT count(*) FROM runs WHERE experiment = ?", (name,)).fetchone()[0]

@@ -20,9 +20,7 @@ _LONGEST = 200
 _LAST = "\U0010ffff"
 
 
-def values(
-    field: Field, prefix: str, experiment: str | None, most: int, connection: sqlite3.Connection
-) -> list[str]:
+def values(field: Field, prefix: str, experiment: str | None, most: int, connection: sqlite3.Connection) -> list[str]:
     """Return values of a field that begin with `prefix`, and then those that have it somewhere, whatever its case.
 
     A field without a key, such as `Field(Scope.TAG, "")`, has keys as its values.
