@@ -74,21 +74,14 @@ class Comparison:
 
 def compare(left: Trace, right: Trace) -> Comparison:
     """Return how two traces differ, their spans' inputs and outputs too."""
-    spans = {span.span_id: span for trace in (left, right) for span in trace.spans}
-    rows = []
+    of_left, of_right = ({span.span_id: span for span in trace.spans} for trace in (left, right))
+    rows: list[Row] = []
     for row in aligned(outline(left), outline(right)):
         differs = row.differs
         if row.left is not None and row.right is not None:
-            differs += _different_content(_of(spans, left, row.left), _of(spans, right, row.right))
+            differs += _different_content(of_left[row.left.span_id], of_right[row.right.span_id])
         rows.append(Row(row.depth, row.left, row.right, differs))
     return Comparison(left.info, right.info, tuple(rows))
-
-
-def _of(spans: Mapping[str, Span], trace: Trace, row: SpanOutline) -> Span:
-    found = spans[row.span_id]
-    if found.trace_id == trace.trace_id:
-        return found
-    return next(span for span in trace.spans if span.span_id == row.span_id)
 
 
 def compare_outlines(left: Outline, right: Outline) -> Comparison:
@@ -235,15 +228,17 @@ def _drawn(comparison: Comparison) -> Iterator[str]:
     yield f"+ {right.trace_id} {right.name} {right.state}"
     told = [_more("took", left.duration_ns, right.duration_ns, _milliseconds)]
     told.append(_more("tokens", _tokens(left), _tokens(right), "{:+,}".format))
-    told.append(
-        _more("cost", *(info.cost.total if info.cost else None for info in (left, right)), "{:+.6f} USD".format)
-    )
+    told.append(_more("cost", _cost(left), _cost(right), "{:+.6f} USD".format))
     yield f"  {', '.join(filter(None, told))}"
     for row in comparison.rows:
         span = row.right or row.left
         assert span is not None
         indent = "  " * min(row.depth, 40)
         yield f"{_SIGNS[row.change]} {indent}{span.span_type} {span.name}{_told(row)}"
+
+
+def _cost(info: TraceInfo) -> float | None:
+    return None if info.cost is None else info.cost.total
 
 
 def _more(title: str, left: Any, right: Any, written: Callable[[Any], str]) -> str:
