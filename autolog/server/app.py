@@ -18,6 +18,7 @@ from autolog.server.api import (
     assessments,
     changes,
     compare,
+    datasets,
     experiments,
     export,
     filters,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 ROUTERS: tuple[APIRouter, ...] = (
     traces.router, spans.router, assessments.router, changes.router, export.router, filters.router, health.router,
     session.router, store.router, statistics.router, sessions.router, experiments.router, values.router,
-    compare.router,
+    compare.router, datasets.router,
 )  # fmt: skip
 
 

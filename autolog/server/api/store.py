@@ -9,7 +9,7 @@ import orjson
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
-from autolog.errors import InvalidQuery, NotFound
+from autolog.errors import InvalidQuery, NotAllowed, NotFound
 from autolog.server.api.common import Json, TheClient
 from autolog.server.bodies import BodyError, TheBody
 from autolog.stores.remote.calls import call_of, names
@@ -22,10 +22,20 @@ def _rewritten_assessments(values: list[Any], leaf: Leaf) -> list[Any]:
     return [values[0], [assessment.rewritten(leaf) for assessment in values[1]]]
 
 
+def _rewritten_dataset(values: list[Any], leaf: Leaf) -> list[Any]:
+    return [values[0].rewritten(leaf)]
+
+
+def _rewritten_records(values: list[Any], leaf: Leaf) -> list[Any]:
+    return [values[0], [record.rewritten(leaf) for record in values[1]]]
+
+
 # What brings texts that do not come by a span: the server's settings hold for them too.
 _REWRITTEN: Mapping[str, Callable[[list[Any], Leaf], list[Any]]] = {
     "set_tags": lambda values, leaf: [values[0], rewritten(values[1], leaf)],
     "put_assessments": _rewritten_assessments,
+    "put_dataset": _rewritten_dataset,
+    "merge_records": _rewritten_records,
 }
 
 
@@ -55,4 +65,7 @@ def ask_store(client: TheClient, method: str, body: TheBody) -> Response:
     leaf = client._pipeline.processing.plan.leaf
     if leaf is not None and method in _REWRITTEN:
         values = _REWRITTEN[method](values, leaf)
-    return Json({"result": call.result.written(getattr(client._store, method)(*values))})
+    asked = getattr(client._store, method, None)
+    if asked is None:  # of a store of which only a part is seen
+        raise NotAllowed(f"{method} is of all experiments, and this token is not")
+    return Json({"result": call.result.written(asked(*values))})

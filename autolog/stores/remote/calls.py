@@ -31,7 +31,7 @@ LOCAL = frozenset({"write", "tidy", "flush", "close"})
 """Methods that ask the server for nothing, or in another way."""
 # Where the names are that `Store` uses in its signatures.
 _MODULES = (
-    "autolog.model.session", "autolog.model.statistics", "autolog.search.fields", "autolog.search.page",
+    "autolog.model.dataset", "autolog.model.session", "autolog.model.statistics", "autolog.search.fields", "autolog.search.page",
     "autolog.search.query", base.__name__,
 )  # fmt: skip
 _DEEPEST = 40

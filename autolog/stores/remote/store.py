@@ -22,6 +22,7 @@ from autolog.stores.remote.outbox import Outbox
 from autolog.stores.spool import Spool
 
 if TYPE_CHECKING:
+    from autolog.model.dataset import DatasetInfo, DatasetRecord, Merged
     from autolog.model.session import Session
     from autolog.model.statistics import Details, ExperimentSummary, RunSummary, Statistics
     from autolog.search.page import PagedList
@@ -188,6 +189,41 @@ class RemoteStore:
     def set_run(self, trace_ids: Sequence[str], run_id: str | None) -> int:
         """Make traces belong to a run, or to none; return how many there are of them."""
         found: int = self._ask("set_run", trace_ids, run_id)
+        return found
+
+    def put_dataset(self, dataset: DatasetInfo) -> bool:
+        """Make a dataset; return whether there was none of its name."""
+        found: bool = self._ask("put_dataset", dataset)
+        return found
+
+    def get_dataset(self, name: str) -> DatasetInfo | None:
+        """Return the dataset, or `None`."""
+        found: DatasetInfo | None = self._ask("get_dataset", name)
+        return found
+
+    def list_datasets(self) -> list[DatasetInfo]:
+        """Return all datasets, those first that changed last."""
+        found: list[DatasetInfo] = self._ask("list_datasets")
+        return found
+
+    def delete_dataset(self, name: str) -> bool:
+        """Delete a dataset with its records; return whether there was one."""
+        found: bool = self._ask("delete_dataset", name)
+        return found
+
+    def merge_records(self, name: str, records: Sequence[DatasetRecord]) -> Merged | None:
+        """Add records to a dataset, or to its records of equal inputs what they say; `None` where there is no such dataset."""
+        found: Merged | None = self._ask("merge_records", name, records)
+        return found
+
+    def list_records(self, name: str, page_token: str | None, most: int) -> PagedList[DatasetRecord]:
+        """Return a page of a dataset's records, in the order in which they came; none where there is no such dataset."""
+        found: PagedList[DatasetRecord] = self._ask("list_records", name, page_token, most)
+        return found
+
+    def delete_records(self, name: str, record_ids: Sequence[str]) -> int:
+        """Delete records of a dataset; return how many there were."""
+        found: int = self._ask("delete_records", name, record_ids)
         return found
 
     def list_experiments(self) -> list[str]:
