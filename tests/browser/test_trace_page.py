@@ -24,7 +24,7 @@ def opened(client, address, new_page):
 
 
 def trace(page):
-    return page.get_by_role("dialog", name="Trace")
+    return page.get_by_role("dialog", name="Trace", exact=True)
 
 
 def said(client, trace_id):
@@ -77,12 +77,12 @@ def test_thumbs_are_a_key_and_are_taken_back(client, opened):
     page = opened(ids[1])
     before = said(client, ids[1])
     page.keyboard.press("-")
-    page.get_by_role("button", name="helpful no").wait_for()
+    trace(page).get_by_role("button", name="helpful no").wait_for()
     assert said(client, ids[1]) == [*before, ("helpful", False, None)]
     page.keyboard.press("+")
-    page.get_by_role("button", name="helpful yes").wait_for()
+    trace(page).get_by_role("button", name="helpful yes").wait_for()
     page.keyboard.press("+")
-    page.get_by_role("button", name="helpful yes").wait_for(state="detached")
+    trace(page).get_by_role("button", name="helpful yes").wait_for(state="detached")
     assert said(client, ids[1]) == before
 
 
@@ -91,21 +91,21 @@ def test_feedback_is_given_changed_and_deleted(client, opened, screenshot):
     page = opened(ids[2])
     before = said(client, ids[2])
     page.keyboard.press("f")
-    page.get_by_label("Name").fill("tone")
+    page.get_by_label("Name", exact=True).fill("tone")
     page.get_by_label("Value").fill("4.5")
     page.get_by_text("a number").wait_for()
     page.get_by_label("Why").fill("friendly <b>and</b> brief")
     screenshot(page)
     page.get_by_role("button", name="Say it").click()
-    page.get_by_role("button", name="tone 4.5").click()
+    trace(page).get_by_role("button", name="tone 4.5").click()
     assert said(client, ids[2]) == [*before, ("tone", 4.5, None)]
     page.get_by_label("Value").fill("no")
     page.get_by_role("button", name="Save").click()
-    page.get_by_role("button", name="tone no").click()
+    trace(page).get_by_role("button", name="tone no").click()
     [mine] = [one for one in client.get_trace(ids[2]).assessments if one.name == "tone"]
     assert (mine.value, mine.rationale, str(mine.source.source_type)) == (False, "friendly <b>and</b> brief", "HUMAN")
     page.get_by_role("button", name="Delete").click()
-    page.get_by_role("button", name="tone no").wait_for(state="detached")
+    trace(page).get_by_role("button", name="tone no").wait_for(state="detached")
     assert said(client, ids[2]) == before
 
 
@@ -116,11 +116,11 @@ def test_what_was_expected_is_said_of_a_span(client, opened):
     page.wait_for_url("**span=*")
     page.keyboard.press("f")
     page.get_by_label("What was expected").check()
-    page.get_by_label("Name").fill("plan")
+    page.get_by_label("Name", exact=True).fill("plan")
     page.get_by_label("Value").fill("Team")
     page.get_by_label("of the span lookup_account only").check()
     page.get_by_role("button", name="Say it").click()
-    page.get_by_role("button", name="expected plan Team on lookup_account").wait_for()
+    trace(page).get_by_role("button", name="expected plan Team on lookup_account, default").wait_for()
     span_id = next(span.span_id for span in client.get_trace(ids[0]).spans if span.name == "lookup_account")
     assert ("plan", "Team", span_id) in said(client, ids[0])
 

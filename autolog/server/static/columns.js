@@ -88,7 +88,7 @@ const valueOf = (field, name = field) => ({ info }) =>
 // `width` is in pixels, or `grow` a share of what is left. A column that `has` says nothing of is shown where any trace on
 // the page has it: one that is empty takes no room.
 export const COLUMNS = [
-  { id: "time", title: "Time", width: 74, order: "timestamp",
+  { id: "time", title: "Time", width: 82, order: "timestamp",
     show: ({ info, now }) => html`<span title=${`${relative(info.start_time_ns, now)}\n${absolute(info.start_time_ns)}`}>${moment(info.start_time_ns, now)}</span>` },
   { id: "name", title: "Name", width: 100, order: "name", filter: (info) => `name = ${quoted(info.name)}` },
   { id: "input", title: "Input", grow: 10, show: ({ info }) => html`<span title=${info.request_preview}>${info.request_preview}</span>` },

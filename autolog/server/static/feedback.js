@@ -9,6 +9,8 @@ import { tried } from "./notice.js";
 const THUMB = "helpful";
 const SOURCES = { HUMAN: "a person", LLM_JUDGE: "a judging model", CODE: "code" };
 
+const SPOKEN = { true: "yes", false: "no", null: "failed" };
+
 // The last name that was judged by thumbs here.
 let thumbName = THUMB;
 
@@ -36,15 +38,16 @@ function titleOf(one, spanName) {
 
 const text = (value) => (typeof value === "string" ? value : value === null ? "" : JSON.stringify(value));
 
-// All that is said, each a button that opens it.
+// All that is said, each a button that opens it; with `spanName(id)`, of which span.
 export function Assessments({ info, spanName, onOpen, onSpan }) {
   return info.assessments.map((one) => {
-    const name = one.span_id ? spanName(one.span_id) : null;
+    const name = one.span_id && spanName ? spanName(one.span_id) : null;
     const value = one.value === null ? html`<span class="al-error">failed</span>` : verdict(one.value);
-    return html`<button key=${one.assessment_id} class=${`al-chip al-said al-said-${one.kind} ${one.valid ? "" : "al-gone"}`} title=${titleOf(one, name)}
-      onClick=${() => { if (one.span_id) onSpan(one.span_id); onOpen(one); }}>
-      <span class="al-muted">${one.kind === "expectation" ? "expected " : ""}${one.name}</span> ${value}
-      <span class="al-muted al-by">${name && `on ${name} `}${one.source.source_id}</span></button>`;
+    const label = `${one.kind === "expectation" && !/^expected/i.test(one.name) ? "expected " : ""}${one.name}`;
+    const spoken = `${label} ${SPOKEN[String(one.value)] ?? text(one.value)}${name ? ` on ${name}` : ""}, ${one.source.source_id}`;
+    return html`<button key=${one.assessment_id} class=${`al-chip al-said al-said-${one.kind} ${one.valid ? "" : "al-gone"}`} aria-label=${spoken}
+      title=${titleOf(one, name)} onClick=${() => { if (one.span_id) onSpan?.(one.span_id); onOpen(one); }}>
+      <span class="al-muted">${label}</span>${" "}${value}<span class="al-muted al-by">${name && `on ${name} · `}${one.source.source_id}</span></button>`;
   });
 }
 

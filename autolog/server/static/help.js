@@ -1,6 +1,7 @@
 // What the keys do.
 import { html } from "./viewer/preact.js";
 import { Dialog } from "./dialog.js";
+import { toldKeys } from "./keys.js";
 
 const KEYS = [
   ["Traces", [
@@ -10,13 +11,14 @@ const KEYS = [
   ]],
   ["In a trace", [
     ["J K", "next, previous trace"], ["+ -", "good, bad"], ["f", "feedback or what was expected"], ["y", "copy the link"],
+    ["w", "the whole page"],
   ]],
 ];
 
 export function Help({ pages, onClose }) {
   const going = Object.values(pages).filter((page) => page.key).map((page) => [`g ${page.key}`, page.title]);
   return html`<${Dialog} title="Keys" onClose=${onClose} className="al-help">
-    ${[...KEYS, ["Pages", [...going, ["?", "this help"]]]].map(([title, keys]) => html`
+    ${[...KEYS, ["Its spans", toldKeys()], ["Pages", [...going, ["?", "this help"]]]].filter(([, keys]) => keys.length > 0).map(([title, keys]) => html`
       <section><h3>${title}</h3><dl>${keys.map(([key, does]) => html`
         <div><dt>${key.split(" ").map((one) => html`<kbd>${one}</kbd>`)}</dt><dd>${does}</dd></div>`)}</dl></section>`)}
   <//>`;

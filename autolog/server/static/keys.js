@@ -18,6 +18,15 @@ export function useKeys(keys, isActive = true) {
   }, [isActive]);
 }
 
+// Keys that parts of the page handle by themselves, for the page's list of all: [[key, what it does], …].
+let told = [];
+export const toldKeys = () => told;
+
+export function tellKeys(keys) {
+  told = keys;
+  return () => { told = []; };
+}
+
 addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
   const isTyped = event.target instanceof Element && event.target.matches(TYPED);

@@ -15,10 +15,13 @@ import { useRows } from "./rows.js";
 import { BulkBar, useSelection } from "./selection.js";
 import { forgetView, saveView, savedViews } from "./storage.js";
 import { Table } from "./table.js";
-import { Trace } from "./trace.js";
 
 const ASKED = ["filter", "order", "experiment", "run", "range", "since", "until"];
 const HIGH = 0.95;
+
+// The viewer is as large as all else: it is loaded when a trace is opened, or about to be.
+let Trace = null;
+const loadTrace = () => import("./trace.js").then((module) => { Trace = module.Trace; });
 
 export function Page({ route, health }) {
   const { params, parts } = route;
@@ -34,6 +37,8 @@ export function Page({ route, health }) {
   const [now, setNow] = useState(Date.now);
   const input = useRef(null);
   const openId = parts[0] ?? null;
+  const [, setLoaded] = useState(Trace !== null);
+  useEffect(() => { if (openId && !Trace) loadTrace().then(() => setLoaded(true)); }, [openId]);
   const at = openId ?? cursor;
   const index = useMemo(() => rows.findIndex((row) => row.trace_id === at), [rows, at]);
 
@@ -91,7 +96,7 @@ export function Page({ route, health }) {
   const isWrong = error?.kind === "InvalidQuery";
   const isNarrowed = ASKED.some((name) => name !== "order" && params[name]);
   const isEmpty = !isLoading && !error && rows.length === 0;
-  return html`
+  return html`<div class="al-list" inert=${openId !== null}>
     <div class="al-toolbar">
       <${Views} params=${params} />
       <${FilterBar} value=${params.filter ?? ""} inputRef=${input} error=${isWrong ? error : null} onApply=${(text) => (text === (params.filter ?? "") ? traces.load() : change({ filter: text }))} />
@@ -114,8 +119,9 @@ export function Page({ route, health }) {
       slowest=${slowest} isDim=${(isLoading && query === null) || (isLoading && rows.length > 0 && traces.token === null)} scrollTo=${scrollTo} hrefOf=${hrefOf} onOpen=${open} onFilter=${filter}
       onOrder=${order} onWidth=${setWidth} onMore=${traces.more} onTop=${setAtTop}
       onSelect=${(info, place, isRange) => { setCursor(info.trace_id); selection.toggle(rows, place, isRange); }}
-      onSelectLoaded=${(isOn) => selection.loaded(rows, isOn)} />
-    ${openId && html`<${Trace} traceId=${openId} route=${route} info=${rows[index] ?? null} place=${index} count=${count}
+      onSelectLoaded=${(isOn) => selection.loaded(rows, isOn)} onTouch=${loadTrace} />
+    </div>
+    ${openId && Trace && html`<${Trace} traceId=${openId} route=${route} info=${rows[index] ?? null} place=${index} count=${count}
       onStep=${step} hasNext=${index >= 0 && index < rows.length - 1} hasPrevious=${index > 0} onClose=${close}
       onChange=${(info) => traces.edit((row) => (row.trace_id === info.trace_id ? { ...row, ...info } : row))}
       onGone=${() => { traces.edit((row) => row.trace_id !== openId && row); close(); }} />`}`;

@@ -22,9 +22,9 @@ export function useMedia(query) {
 
 // `rows` are infos; `cursor` the id of the one that keys act on; `hrefOf(info)` its address. Of what is done:
 // onOpen(info), onSelect(info, index, isRange), onFilter(condition, isExcluded), onOrder(column), onWidth(id, width | null),
-// onMore() near the end, onTop(isAtTop) when the first row comes into sight or leaves it.
+// onMore() near the end, onTop(isAtTop) when the first row comes into sight or leaves it, onTouch() before anything is opened.
 export function Table(props) {
-  const { rows, columns, selected, isAllSelected, cursor, order, slowest, now, isDim, onMore, onTop, scrollTo } = props;
+  const { rows, columns, selected, isAllSelected, cursor, order, slowest, now, isDim, onMore, onTop, onTouch, scrollTo } = props;
   const isNarrow = useMedia("(max-width: 700px)");
   const height = isNarrow ? NARROW : HEIGHT;
   const scroller = useRef(null);
@@ -58,7 +58,7 @@ export function Table(props) {
   const seen = rows.slice(first, first + view.many);
   const Row = isNarrow ? NarrowRow : WideRow;
   return html`
-    <div class=${`al-table ${isNarrow ? "al-narrow" : ""} ${isDim ? "al-dim" : ""}`} ref=${scroller} onScroll=${look} role="grid"
+    <div class=${`al-table ${isNarrow ? "al-narrow" : ""} ${isDim ? "al-dim" : ""}`} ref=${scroller} onScroll=${look} onPointerDown=${onTouch} role="grid"
       aria-label="Traces" aria-rowcount=${rows.length} tabindex="-1">
       <div class="al-table-inside" style=${{ "--al-columns": template }}>
         ${!isNarrow && html`<${Header} ...${props} />`}

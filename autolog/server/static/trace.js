@@ -1,12 +1,12 @@
 // One trace, over the list that it was opened from: the viewer, and what can be done with the trace.
-import { html, render, useCallback, useEffect, useLayoutEffect, useRef, useState } from "./viewer/preact.js";
-import { mount } from "./viewer/viewer.js";
+import { html, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./viewer/preact.js";
+import { KEYS, mount, unmount } from "./viewer/viewer.js";
 import { download, get, getText, part, post } from "./api.js";
 import { DatasetDialog } from "./datasets-dialog.js";
 import { Assessments, AssessmentDialog, thumb } from "./feedback.js";
 import { number } from "./formats.js";
 import { Bad, Good } from "./icons.js";
-import { useKeys } from "./keys.js";
+import { tellKeys, useKeys } from "./keys.js";
 import { useChanges } from "./live.js";
 import { Item, Menu } from "./menu.js";
 import { notify, tried } from "./notice.js";
@@ -44,8 +44,9 @@ export function Trace({ traceId, route, place, count, hasNext, hasPrevious, onSt
   const copy = (what, text) => navigator.clipboard.writeText(text).then(
     () => notify(`Copied ${what}.`), () => notify(`The browser lets nothing be copied here: ${text}`, { isError: true }));
   const info = found?.info.trace_id === traceId ? found.info : null;
+  useEffect(() => tellKeys(KEYS), []);
   const nameOf = (id) => found?.spans.find((row) => row[SPAN_ID] === id)?.[SPAN_NAME] ?? id;
-  const say = async (value) => { if (info && (await thumb(info, value))) await load(); };
+  const say = async (value, span = null) => { if (info && (await thumb(info, value, span))) await load(); };
   const dialog = (name, more) => setOpen({ name, ...more });
   const shut = () => setOpen(null);
   useKeys({
@@ -53,7 +54,7 @@ export function Trace({ traceId, route, place, count, hasNext, hasPrevious, onSt
     "+": () => { say(true); }, "-": () => { say(false); },
     "f": () => { if (info) dialog("say", { one: { kind: "feedback", span_id: spanId } }); },
     "y": () => { copy("the link", here()); },
-    "e": () => change({ full: isFull ? null : "1" }, { replace: true }),
+    "w": () => change({ full: isFull ? null : "1" }, { replace: true }),
   }, open === null);
 
   const ids = () => Promise.resolve([traceId]);
@@ -78,19 +79,20 @@ export function Trace({ traceId, route, place, count, hasNext, hasPrevious, onSt
         <button class="al-quiet" title="Good (+)" aria-label="Good" onClick=${() => say(true)}><${Good} /></button>
         <button class="al-quiet" title="Bad (-)" aria-label="Bad" onClick=${() => say(false)}><${Bad} /></button>
         <button class="al-button" title="Feedback, or what was expected (f)" disabled=${!info} onClick=${() => dialog("say", { one: { kind: "feedback", span_id: spanId } })}>Feedback…</button>
-        <button class="al-button" title="Copy the link (y)" onClick=${() => copy("the link", here())}>Copy link</button>
+        <button class="al-button al-roomy" title="Copy the link (y)" onClick=${() => copy("the link", here())}>Copy link</button>
         <${Menu} label="More ▾" side="right">${(close) => {
           const item = (title, action, more) => html`<${Item} ...${more} onClick=${() => { close(); action(); }}>${title}<//>`;
           return html`
             ${item("Save as a page (HTML)", () => download(`traces/${part(traceId)}/html`, {}, `trace-${traceId}.html`))}
             ${item("Save as JSON", () => download(`traces/${part(traceId)}/data`, {}, `trace-${traceId}.json`))}
+            ${item("Copy the link", () => copy("the link", here()))}
             ${item("Copy the id", () => copy("the id", traceId))}
             ${item("Add to a dataset…", () => dialog("dataset"))}
             ${info?.session && item("Other traces of the session", () => go(address("traces", [], { filter: `session = '${info.session.replaceAll("'", "''")}'` })))}
             ${item("Compare with the previous", () => compare(traceId, info), { disabled: !info })}
             ${item("Delete…", () => dialog("delete"), { className: "al-danger" })}`;
         }}<//>
-        <button class="al-quiet al-wide" title=${isFull ? "Beside the list (e)" : "The whole page (e)"} aria-label="Whole page" aria-pressed=${isFull}
+        <button class="al-quiet al-wide" title=${isFull ? "Beside the list (w)" : "The whole page (w)"} aria-label="Whole page" aria-pressed=${isFull}
           onClick=${() => change({ full: isFull ? null : "1" }, { replace: true })}>⤢</button>
       </header>
       ${info && html`<div class="al-strip">
@@ -98,7 +100,13 @@ export function Trace({ traceId, route, place, count, hasNext, hasPrevious, onSt
         <${Assessments} info=${info} spanName=${nameOf} onOpen=${(one) => dialog("say", { one })} onSpan=${(span) => change({ span }, { replace: true })} />
       </div>`}
       ${error && html`<div class="al-alert" role="alert">${error.message}</div>`}
-      <${Viewer} found=${found} traceId=${traceId} spanId=${spanId} isFailed=${error !== null} />
+      <${Viewer} found=${found} traceId=${traceId} spanId=${spanId} isFailed=${error !== null} act=${{
+        spanActions: (span) => span.parent !== -1 && html`<span class="al-thumbs">
+          <button class="al-quiet" title="This span is good" aria-label=${`${span.name} is good`} onClick=${() => say(true, span.id)}><${Good} /></button>
+          <button class="al-quiet" title="This span is bad" aria-label=${`${span.name} is bad`} onClick=${() => say(false, span.id)}><${Bad} /></button></span>`,
+        annotations: (span) => info?.assessments.some((one) => one.span_id === span.id) && html`<div class="al-said-here">
+          <${Assessments} info=${{ ...info, assessments: info.assessments.filter((one) => one.span_id === span.id) }} onOpen=${(one) => dialog("say", { one })} /></div>`,
+      }} />
       ${open && dialogs[open.name]()}
     </section>`;
 }
@@ -114,20 +122,27 @@ async function compare(traceId, info) {
   });
 }
 
-function Viewer({ found, traceId, spanId, isFailed }) {
+function Viewer({ found, traceId, spanId, isFailed, act }) {
   const place = useRef(null);
+  const held = useRef(act);
+  held.current = act;
   const isHere = found?.info.trace_id === traceId;
-  useLayoutEffect(() => {
-    if (!isHere) return;
+  const host = useMemo(() => {
     const path = `traces/${part(traceId)}/spans`;
-    mount(place.current, found, {
+    return {
       detail: (span) => get(`${path}/${part(span)}`),
       text: (span, pointer) => getText(`${path}/${part(span)}/text`, { pointer }),
-      selected: spanId,
       onSelect: (span) => change({ span }, { replace: true }),
-    });
-  }, [found, traceId, spanId]);
-  useEffect(() => { const element = place.current; return () => render(null, element); }, []);
+      addressOf: (trace, span) => address("traces", [trace], { span }),
+      spanActions: (span) => held.current.spanActions(span),
+      annotations: (span) => held.current.annotations(span),
+      hasHelp: true,
+      selected: spanId,
+    };
+    // A new host is a new span, or what is said of the spans has changed.
+  }, [traceId, spanId, found]);
+  useLayoutEffect(() => { if (isHere) mount(place.current, found, host); }, [isHere, found, host]);
+  useEffect(() => { const element = place.current; return () => unmount(element); }, []);
   return html`<div class="al-viewer" aria-busy=${!isHere && !isFailed} ref=${place} />`;
 }
 
