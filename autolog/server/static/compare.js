@@ -8,6 +8,7 @@ import { useKeys } from "./keys.js";
 import { Missing, useLoaded } from "./loaded.js";
 import { notify } from "./notice.js";
 import { address, change, permanent } from "./router.js";
+import { TypeIcon, typeTitle } from "./viewer/icons.js";
 import { Windowed } from "./windowed.js";
 
 const [ID, , NAME, TYPE, STATUS, , DURATION, , MODEL, INPUT, OUTPUT, COST, ERROR] = Array(13).keys();
@@ -42,7 +43,6 @@ function Compared({ found, params }) {
   useKeys({ "j": () => choose(index + 1), "k": () => choose(index - 1), "ArrowDown": () => choose(index + 1), "ArrowUp": () => choose(index - 1),
     "n": () => next(1), "p": () => next(-1), "s": swap, "y": copy });
   useEffect(() => setScrollTo({ index }), [found]);
-  const many = (kind) => rows.reduce((count, row) => count + (row.change === kind), 0);
   const draw = useCallback((row, place) => html`<${Pair} row=${row} isAt=${place === index} onClick=${() => choose(place)} />`, [shown, index]);
   return html`
     <div class="al-compared">
@@ -52,7 +52,8 @@ function Compared({ found, params }) {
     </div>
     <${Figures} left=${left} right=${right} />
     <div class="al-toolbar">
-      ${["changed", "added", "removed", "same"].map((kind) => html`<span class=${`al-change-${kind}`}><b>${SIGNS[kind][0] || "="}</b> ${number(many(kind))} ${kind}</span>`)}
+      ${["changed", "added", "removed", "same"].map((kind) => html`<span class=${`al-change-${kind}`}><b>${SIGNS[kind][0] || "="}</b> ${number(found.counts[kind])} ${kind}</span>`)}
+      ${found.is_shallow && html`<span class="al-muted">Too large to look at all inputs and outputs at once; those of a pair are compared when it is chosen.</span>`}
       <label><input type="checkbox" checked=${isOnly} onChange=${() => change({ only: isOnly ? null : "changes" }, { replace: true })} /> only changes</label>
       <button class="al-button" onClick=${() => next(-1)} title="Previous change (p)" aria-label="Previous change">↑</button>
       <button class="al-button" onClick=${() => next(1)} title="Next change (n)" aria-label="Next change">↓</button>
@@ -79,17 +80,18 @@ function Figures({ left, right }) {
   const is = left.state === right.state;
   return html`<dl class="al-figures">
     <div><dt>Status</dt><dd>${is ? left.state : html`${left.state} → <b class=${right.state === "ERROR" ? "al-error" : "al-ok"}>${right.state}</b>`}</dd></div>
-    ${figures.map(([title, of, format, isMoreBetter]) => html`<div><dt>${title}</dt><dd>${format(of(left)) || "–"} → ${format(of(right)) || "–"} <${Delta} left=${of(left)} right=${of(right)} format=${format} isMoreBetter=${isMoreBetter} /></dd></div>`)}
+    ${figures.filter(([, of]) => (of(left) ?? of(right) ?? null) !== null).map(([title, of, format, isMoreBetter]) => html`<div><dt>${title}</dt><dd>${format(of(left)) || "–"} → ${format(of(right)) || "–"} <${Delta} left=${of(left)} right=${of(right)} format=${format} isMoreBetter=${isMoreBetter} /></dd></div>`)}
   </dl>`;
 }
 
 function Pair({ row, isAt, onClick }) {
-  const { depth, left, right, change: kind } = row;
-  const [sign, title] = SIGNS[kind];
-  const name = (side) => html`<span role="gridcell" class=${`al-span ${side?.[STATUS] === "ERROR" ? "al-error" : ""}`} style=${{ paddingLeft: `${Math.min(depth, 24) * 12}px` }} title=${side && `${side[NAME]} · ${side[TYPE]}${side[ERROR] ? ` · ${side[ERROR]}` : ""}`}>${side?.[NAME]}</span>
+  const { depth, left, right, change: kind, differs } = row;
+  const [sign, said] = SIGNS[kind];
+  const title = differs.length > 0 ? `${said}: ${differs.join(", ")}` : said;
+  const name = (side, more) => html`<span role="gridcell" class=${`al-span ${side?.[STATUS] === "ERROR" ? "al-error" : ""}`} style=${{ paddingLeft: `${Math.min(depth, 24) * 12}px` }} title=${side && [side[NAME], typeTitle(side[TYPE]), side[ERROR]].filter(Boolean).join(" · ")}>${side && html`<${TypeIcon} type=${side[TYPE]} />`} <bdi>${side?.[NAME]}</bdi>${more && html` <small class="al-muted">${more}</small>`}</span>
     <span role="gridcell" class="al-number al-muted">${side && duration(side[DURATION])}</span>`;
   return html`<div class=${`al-pair al-change-${kind} ${isAt ? "al-at" : ""}`} role="row" aria-selected=${isAt} onClick=${onClick}>
-    <span role="gridcell" title=${title} aria-label=${title}>${sign}</span>${name(left)}${name(right)}
+    <span role="gridcell" title=${title} aria-label=${title}>${sign}</span>${name(left)}${name(right, differs.join(", "))}
     <span role="gridcell" class="al-number">${left && right && html`<${Delta} left=${left[DURATION]} right=${right[DURATION]} format=${duration} isMoreBetter=${false} />`}</span></div>`;
 }
 
@@ -99,12 +101,12 @@ function Changes({ pair, left, right }) {
   const [isAll, setAll] = useState(false);
   const one = pair.right ?? pair.left;
   const fields = found?.fields ?? [];
-  const isSame = (field) => field.diff.every(([op]) => op === "=");
+  const isSame = (field) => field.same;
   const same = fields.filter(isSame);
   const figures = [["Latency", DURATION, duration], ["Tokens in", INPUT, number], ["Tokens out", OUTPUT, number], ["Cost", COST, money]]
     .filter(([, at]) => (pair.left?.[at] ?? pair.right?.[at] ?? null) !== null);
   return html`<section class="al-changes" aria-label="Changes" tabindex="-1">
-    <h2>${one[NAME]} <small class="al-muted">${one[TYPE].toLowerCase().replaceAll("_", " ")}${one[MODEL] && ` · ${one[MODEL]}`}</small></h2>
+    <h2><bdi>${one[NAME]}</bdi> <small class="al-muted">${typeTitle(one[TYPE])}${one[MODEL] && ` · ${one[MODEL]}`}</small></h2>
     ${!pair.left && html`<p class="al-change-added"><b>+</b> Only B has this span.</p>`}${!pair.right && html`<p class="al-change-removed"><b>−</b> Only A has this span.</p>`}
     <dl class="al-figures">${figures.map(([title, at, format]) => html`<div><dt>${title}</dt><dd>${format(pair.left?.[at]) || "–"} → ${format(pair.right?.[at]) || "–"} <${Delta} left=${pair.left?.[at]} right=${pair.right?.[at]} format=${format} isMoreBetter=${false} /></dd></div>`)}</dl>
     ${!found && html`<${Missing} ...${state} />`}
@@ -116,9 +118,9 @@ function Changes({ pair, left, right }) {
 
 const WORDS = { "+": ["ins", "inserted"], "-": ["del", "deleted"] };
 
-function Field({ field: { path, left, right, diff } }) {
+function Field({ field: { path, left, right, diff, note } }) {
   const isNumber = typeof left === "number" && typeof right === "number";
-  return html`<div class="al-field"><h3 class="al-mono">${path}</h3>
+  return html`<div class="al-field"><h3 class="al-mono">${path.replace(/^\//, "").replaceAll("/", " › ").replaceAll("~1", "/").replaceAll("~0", "~")}</h3>${note && html`<p class="al-muted">${note}</p>`}
     ${isNumber ? html`<p class="al-mono"><del aria-label="deleted">${left}</del> → <ins aria-label="inserted">${right}</ins> <${Delta} left=${left} right=${right} format=${(by) => String(Number(by.toPrecision(6)))} /></p>`
-      : html`<p class="al-words">${diff.map(([op, text]) => (op in WORDS ? html`<${WORDS[op][0]} aria-label=${`${WORDS[op][1]}: ${text}`}>${text}<//>` : text))}</p>`}</div>`;
+      : html`<p class="al-words">${diff.map(([op, text]) => (op in WORDS ? html`<${WORDS[op][0]} aria-label=${`${WORDS[op][1]}: ${text}`}>${text}<//>` : op === "…" ? html`<span class="al-muted">…</span>` : text))}</p>`}</div>`;
 }

@@ -9,7 +9,7 @@ import { tried } from "./notice.js";
 import { address, go } from "./router.js";
 import { Grid } from "./windowed.js";
 
-const written = (value) => (value === null || value === undefined ? null : typeof value === "string" ? value : JSON.stringify(value, null, 1));
+const written = (value) => (value === null || value === undefined || (typeof value === "object" && Object.keys(value).length === 0) ? null : typeof value === "string" ? value : JSON.stringify(value, null, 1));
 const since = (ns) => ns && html`<span title=${absolute(ns)}>${relative(ns)}</span>`;
 
 const COLUMNS = [
@@ -25,7 +25,7 @@ export function Page({ route: { parts } }) {
 
 function Datasets() {
   const { found, ...state } = useLoaded((signal) => get("datasets", {}, signal), "datasets");
-  const rows = found?.datasets ?? found ?? [];
+  const rows = found?.datasets ?? [];
   return rows.length === 0 ? html`<${Missing} ...${state}><h2>No datasets yet</h2><p>Select traces in the <a href=${address("traces")}>list</a>, then <b>Add to dataset…</b></p><//>`
     : html`<${Grid} label="Datasets" columns=${COLUMNS} rows=${rows} keyOf=${(one) => one.name} hrefOf=${(one) => address("datasets", [one.name])} />
       <div class="al-foot al-muted">${counted(rows.length, "dataset")}</div>`;
@@ -33,15 +33,16 @@ function Datasets() {
 
 function Records({ name }) {
   const path = `datasets/${part(name)}`;
-  const { rows, token, more, again, ...state } = usePages(path, {}, "records");
+  const { rows, answer, more, again, ...state } = usePages(path, {}, "records");
   const [selected, setSelected] = useState(new Set());
   const [asked, setAsked] = useState(null);
   const toggle = (id) => setSelected((was) => { const next = new Set(was); next.delete(id) || next.add(id); return next; });
   const columns = [
     { title: "", width: 26, isPlain: true, show: ({ record_id }) => html`<input type="checkbox" aria-label=${`Select record ${record_id}`} checked=${selected.has(record_id)} onChange=${() => toggle(record_id)} />` },
     { title: "Inputs", grow: 10, show: (one) => html`<${Value} value=${one.inputs} />` },
-    { title: "Expected", grow: 10, show: (one) => html`<${Value} value=${one.expectations} />` },
-    { title: "Source", width: 90, show: ({ trace_id }) => trace_id && html`<a class="al-mono" href=${address("traces", [trace_id])}>${trace_id.slice(0, 8)}</a>` },
+    { title: "Outputs", grow: 10, show: (one) => html`<${Value} value=${one.outputs} />` },
+    { title: "Expected", grow: 8, show: (one) => html`<${Value} value=${one.expectations} />` },
+    { title: "Source", width: 90, show: ({ trace_id, span_id }) => trace_id && html`<a class="al-mono" href=${address("traces", [trace_id], { span: span_id })}>${trace_id.slice(0, 8)}</a>` },
     { title: "Added", width: 84, show: (one) => since(one.create_time_ns) },
   ];
   const deletion = {
@@ -50,7 +51,7 @@ function Records({ name }) {
   };
   return html`
     <div class="al-session-head"><a class="al-button" href=${address("datasets")} aria-label="All datasets">←</a><h1 title=${name}>${name}</h1>
-      <span class="al-muted">${counted(rows.length, "record")}${token ? " and more" : ""}</span>
+      <span class="al-muted">${answer && counted(answer.dataset.records, "record")}</span>
       ${selected.size > 0 && html`<button class="al-button al-danger" onClick=${() => setAsked("records")}>Delete ${counted(selected.size, "record")}…</button>`}
       <${Menu} label="Export ▾" side="right">${(close) => ["jsonl", "csv"].map((format) => html`<${Item} onClick=${() => { download(`${path}/export`, { format }, `${name}.${format}`); close(); }}>${format.toUpperCase()}<//>`)}<//>
       <button class="al-button al-danger" onClick=${() => setAsked("dataset")}>Delete…</button></div>

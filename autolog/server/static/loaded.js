@@ -30,7 +30,7 @@ export function useLoaded(load, key, isLive = true) {
   return { ...state, again, put: (found) => set((was) => ({ ...was, found })) };
 }
 
-// {rows, token, error, isLoading, more, again} of a path that answers {[name]: rows, next_page_token}: a page of it, more
+// {rows, token, answer, error, isLoading, more, again} of a path that answers {[name]: rows, next_page_token}: a page of it, more
 // when `more` is called, or with `isAll` one after the other.
 export function usePages(path, params, name, isAll = false) {
   const key = JSON.stringify([path, params]);
@@ -38,7 +38,7 @@ export function usePages(path, params, name, isAll = false) {
   if (many.current.key !== key) many.current = { key, wanted: PAGE, isBusy: false };
   const page = async (rows, page_token, limit, signal) => {
     const found = await get(path, { ...params, limit, page_token }, signal);
-    return { key, rows: [...rows, ...found[name]], token: found.next_page_token ?? null };
+    return { key, answer: found, rows: [...rows, ...found[name]], token: found.next_page_token ?? null };
   };
   const state = useLoaded(async (signal) => {
     const { wanted } = many.current;
@@ -62,7 +62,7 @@ export function usePages(path, params, name, isAll = false) {
     }
   }, [found]);
   useEffect(() => { if (isAll) more(); }, [more]);
-  return { ...state, rows: state.found?.rows ?? [], token: found?.token, more };
+  return { ...state, rows: state.found?.rows ?? [], token: found?.token, answer: state.found?.answer, more };
 }
 
 // What stands where there is nothing to show: an error, that it is being loaded, or `children`.

@@ -68,7 +68,7 @@ function Turn({ info, before, number, isAt, condition, onSay, onFocus }) {
     <div role="cell">
       <p class=${`al-pause ${pause > PAUSE ? "al-long" : ""}`} title=${absolute(info.start_time_ns)}>${pause > 1e9 ? `${duration(pause)} later · ` : ""}${moment(info.start_time_ns)}</p>
       ${info.request_preview !== null && html`<div class="al-bubble al-asked"><${Folded} text=${question} /></div>`}
-      ${tools.length > 0 && html`<p class="al-used">${tools.map(({ name, count, isBad }) => html`<span class=${`al-chip ${isBad ? "al-error" : ""}`}>${isBad ? "✕" : "⚒"} ${name}${count > 1 ? ` ×${count}` : ""}</span>`)}</p>`}
+      ${tools.length > 0 && html`<p class="al-used">${tools.map(({ name, count, isBad }) => html`<span class=${`al-chip ${isBad ? "al-error" : ""}`}>${isBad ? "✕" : "⚒"} <bdi>${name}</bdi>${count > 1 ? ` ×${count}` : ""}</span>`)}</p>`}
       ${info.response_preview !== null && html`<div class="al-bubble al-answered"><${Folded} text=${answer} isMarkdown /></div>`}
       ${error && html`<div class="al-bubble al-answered al-failed" role="note"><strong>Error</strong> <${Folded} text=${error} /></div>`}
       ${isRunning && html`<div class="al-bubble al-answered al-muted">In progress…</div>`}
