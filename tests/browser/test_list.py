@@ -160,6 +160,14 @@ def test_words_are_searched_for_in_all_texts(client, opened, screenshot):
     assert "filter=discount+for+schoo" in page.url
 
 
+def test_words_that_are_not_next_to_one_another_are_searched_for_one_by_one(client, opened):
+    sample.record(client, 24)
+    page = opened()
+    search(page, "schools discount")
+    page.get_by_role("button", name="Search for each word by itself").click()
+    counted(page, "3 traces")
+
+
 def test_a_trace_is_found_by_its_id(client, opened):
     ids = sample.record(client, 5)
     page = opened()

@@ -15,6 +15,8 @@ from autolog import sample
 from autolog.testing import fresh_client
 from tests.browser.conftest import served
 
+MOST_SCRIPT = 150_000
+
 
 @pytest.fixture(scope="module")
 def browser_module(browser):
@@ -85,6 +87,31 @@ def test_the_first_page_is_the_list(client, address, new_page):
     page.goto(f"{address}/#/nowhere")
     page.get_by_role("grid", name="Traces").wait_for()
     assert page.url == f"{address}/#/traces"
+
+
+def test_the_modules_of_the_first_page_are_fetched_at_once(client, address, new_page):
+    sample.record(client, 3)
+    page = new_page()
+    page.goto(address)
+    page.get_by_role("row").nth(2).wait_for()
+    loaded, told = page.evaluate(
+        """[
+            performance.getEntriesByType("resource").map((one) => one.name).filter((name) => name.endsWith(".js")),
+            [...document.querySelectorAll("link[rel=modulepreload], script[src]")].map((one) => one.href || one.src),
+        ]"""
+    )
+    assert sorted(loaded) == sorted(told)
+
+
+def test_no_page_has_much_script(client, address, new_page):
+    sample.record(client, 3)
+    page = new_page()
+    page.goto(address)
+    page.get_by_role("row").nth(2).wait_for()
+    sizes = page.evaluate(
+        "performance.getEntriesByType('resource').filter((one) => one.name.endsWith('.js')).map((one) => one.decodedBodySize)"
+    )
+    assert sum(sizes) <= MOST_SCRIPT
 
 
 def test_keys_are_told_by_a_question_mark(client, address, new_page, screenshot):

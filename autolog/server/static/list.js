@@ -8,7 +8,7 @@ import { counted, number } from "./formats.js";
 import { useKeys } from "./keys.js";
 import { everySeconds, useChanges } from "./live.js";
 import { Item, Menu } from "./menu.js";
-import { joined, meant, queryOf } from "./query.js";
+import { eachWord, joined, meant, queryOf } from "./query.js";
 import { TimeRange } from "./range.js";
 import { address, change, go } from "./router.js";
 import { useRows } from "./rows.js";
@@ -160,7 +160,7 @@ function summary(count, rows, isLoading) {
 
 function Experiments({ value }) {
   const [known, set] = useState([]);
-  useEffect(() => { get("experiments").then((found) => set(found.experiments ?? found), () => {}); }, []);
+  useEffect(() => { get("experiments").then((found) => set(found), () => {}); }, []);
   if (known.length < 2 && !value) return null;
   return html`<select class="al-select" aria-label="Experiment" value=${value} onChange=${(event) => change({ experiment: event.target.value })}>
     <option value="">All experiments</option>
@@ -201,9 +201,11 @@ function Views({ params }) {
 
 function NoMatch({ params }) {
   const isTimed = params.range || params.since || params.until;
+  const words = eachWord(params.filter ?? "");
   return html`<div class="al-empty"><h2>No trace meets this.</h2>
     ${params.filter && html`<p class="al-mono">${meant(params.filter)}</p>`}
     <p>${params.filter && html`<button class="al-button" onClick=${() => change({ filter: null })}>Clear the filter</button>`}
+      ${words && html` <button class="al-button" onClick=${() => change({ filter: words })}>Search for each word by itself</button>`}
       ${isTimed && html` <button class="al-button" onClick=${() => change({ range: null, since: null, until: null })}>Search all time</button>`}
       ${(params.experiment || params.run) && html` <button class="al-button" onClick=${() => change({ experiment: null, run: null })}>All experiments</button>`}</p></div>`;
 }

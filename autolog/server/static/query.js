@@ -38,6 +38,12 @@ export function meant(text) {
   return `text CONTAINS ${quoted(/[\p{L}\p{N}]$/u.test(trimmed) ? `${trimmed}*` : trimmed)}`;
 }
 
+// A search for each of several words wherever it is, where words were typed; else null.
+export function eachWord(text) {
+  const words = isPlain(text) ? text.trim().split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word)) : [];
+  return words.length > 1 ? words.map((word) => `text CONTAINS ${quoted(word.replace(/^["'“«]+|["'”»]+$/gu, ""))}`).join(" AND ") : null;
+}
+
 // Both conditions, in one filter. A condition that is there already is not added again.
 export function joined(filter, condition) {
   const one = meant(filter ?? "");
