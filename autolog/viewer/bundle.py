@@ -13,6 +13,10 @@ _IMPORT = re.compile(r"^import\s[^;]*?from\s+['\"](?P<path>\./[^'\"]+)['\"];?\n"
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:const|let|function|class)\b)", re.MULTILINE)
 
 
+_COMMENT = re.compile(r"^\s*(?:/\*\*.*?\*/|//[^\n]*)\n", re.MULTILINE | re.DOTALL)
+_INDENT = re.compile(r"^\s+", re.MULTILINE)
+
+
 @cache
 def bundle(entry: str) -> str:
     """Return the module `entry` and all that it imports as one script, each module once, before those that need it.
@@ -21,7 +25,15 @@ def bundle(entry: str) -> str:
     """
     found: dict[Path, str] = {}
     _add(STATIC / entry, found)
-    return "".join(found.values())
+    return slim("".join(found.values()))
+
+
+def slim(source: str) -> str:
+    """Return a script without what only people read: comments that have lines of their own, and indentation.
+
+    No text of a script may span lines, but for HTM's templates, which don't mind.
+    """
+    return _INDENT.sub("", _COMMENT.sub("", source))
 
 
 def _add(path: Path, found: dict[Path, str]) -> None:

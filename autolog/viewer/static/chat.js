@@ -1,8 +1,10 @@
 // A conversation with a model: who said what, the tools that were called and what they returned.
 import { html, useContext, useMemo, useRef, useState } from "./preact.js";
-import { counted, number } from "./formats.js";
+import { counted } from "./formats.js";
+import { TextButton } from "./icons.js";
 import { JsonTree } from "./json.js";
 import { Marked, shownText } from "./marks.js";
+import { MoreButton, Paged } from "./more.js";
 import { Blob64, Elsewhere, mediaTold } from "./media.js";
 import { CopyText, Prose } from "./prose.js";
 import { Shortened, plainText } from "./texts.js";
@@ -34,9 +36,9 @@ export function Chat({ chat }) {
   const turn = (one) => html`<${Turn} key=${one.at} turn=${one} calls=${calls} goTo=${goTo} />`;
   const answer = turns.find(({ isAnswer }) => isAnswer);
   return html`<div class="tv-chat" ref=${place}>
-    ${turns.length > 5 && answer && html`<button class="tv-link tv-answer" onClick=${() => place.current.querySelector(".tv-said")?.scrollIntoView()}>${counted(turns.length, "message")} · to the answer ↓</button>`}
+    ${turns.length > 5 && answer && html`<${TextButton} kind="tv-link tv-answer" act=${() => place.current.querySelector(".tv-said")?.scrollIntoView()}>${counted(turns.length, "message")} · to the answer ↓<//>`}
     ${turns.slice(0, Math.max(opening, 0)).map(turn)}
-    ${hidden > 0 && from === first && html`<button class="tv-earlier" onClick=${() => setShown(shown + MORE)}>${counted(hidden, "earlier message")} – show ${number(Math.min(hidden, MORE))}</button>`}
+    <${MoreButton} left=${from === first ? hidden : 0} page=${MORE} noun="earlier message" act=${() => setShown(shown + MORE)} />
     ${turns.slice(Math.max(from, 0)).map(turn)}
     ${chat.tools?.length > 0 && html`<${Tools} tools=${chat.tools} />`}
   </div>`;
@@ -65,7 +67,7 @@ function Turn({ turn, calls, goTo }) {
   const answered = parts.length === 1 && parts[0].type === "tool_call_response" ? calls.get(parts[0].id)?.name : null;
   return html`<article class=${`tv-turn tv-r-${kind}${isAnswer ? " tv-said" : ""}`}>
     <header><b>${ROLES.get(role) ?? shownText(role)}</b>${(name || answered) && html`<span class="tv-muted">${shownText(name || answered)}</span>`}
-      ${answered && html`<button class="tv-link" onClick=${() => goTo(`call ${parts[0].id}`)}>call ↑</button>`}
+      ${answered && html`<${TextButton} act=${() => goTo(`call ${parts[0].id}`)}>call ↑<//>`}
       ${isAnswer && html`<span class="tv-badge">answer</span>`}
       ${reason && reason !== "stop" && html`<span class=${`tv-badge${reason === "length" || reason === "content_filter" ? " tv-warn" : ""}`} title="Why it ended">${shownText(reason)}</span>`}
       ${texts.length === 1 && isText(texts[0].content) && html`<${CopyText} value=${texts[0].content} />`}</header>
@@ -105,7 +107,7 @@ function callPart(part, { calls, goTo }) {
   const isAnswered = calls.get(part.id)?.isAnswered;
   return html`<div class="tv-call" data-call=${`call ${part.id}`}>
     <header><span class="tv-calls">calls</span> <b><${Marked} text=${part.name ?? ""} /></b>
-      ${isAnswered && html`<button class="tv-link" onClick=${() => goTo(`result ${part.id}`)}>result ↓</button>`}</header>
+      ${isAnswered && html`<${TextButton} act=${() => goTo(`result ${part.id}`)}>result ↓<//>`}</header>
     <${Value} value=${part.arguments} />
   </div>`;
 }
@@ -128,8 +130,8 @@ export function Value({ value, fold, lines }) {
 
 function Tools({ tools }) {
   return html`<details class="tv-tools"><summary>${counted(tools.length, "tool")} offered: <span class="tv-muted">${tools.slice(0, 8).map(({ name, type }) => shownText(name ?? type ?? "")).join(", ")}${tools.length > 8 && ", …"}</span></summary>
-    ${tools.slice(0, 100).map((tool, at) => html`<div key=${at} class="tv-offered"><b>${shownText(tool.name ?? tool.type ?? "")}</b>
+    <${Paged} items=${tools} page=${20} noun="tool" draw=${(tool) => html`<div class="tv-offered"><b>${shownText(tool.name ?? tool.type ?? "")}</b>
       ${isText(tool.description) && html`<${Prose} value=${tool.description} fold=${300} />`}
-      ${tool.parameters && html`<${JsonTree} value=${tool.parameters} />`}</div>`)}
+      ${tool.parameters && html`<${JsonTree} value=${tool.parameters} />`}</div>`} />
   </details>`;
 }

@@ -5,9 +5,10 @@ import { CopyButton } from "./copy.js";
 import { Documents } from "./documents.js";
 import { Fields } from "./fields.js";
 import { counted, duration, localTime, money, number } from "./formats.js";
-import { Drawing, TypeIcon, typeTitle } from "./icons.js";
+import { Drawing, IconButton, TextButton, TypeIcon, typeTitle } from "./icons.js";
 import { JsonTree } from "./json.js";
 import { Marked, shownText } from "./marks.js";
+import { Paged } from "./more.js";
 import { Prose } from "./prose.js";
 import { Stack } from "./stack.js";
 import { decoded } from "./texts.js";
@@ -55,26 +56,26 @@ export function Panel({ tree, span, trace, found, host, query, tab, setTab, isPl
   const viewing = useMemo(() => ({ host, traceId: trace.info.trace_id, spanId: span.id, query: query.trim().toLowerCase(), isPlain }), [host, trace.info.trace_id, span.id, query, isPlain]);
   return html`<${Viewing.Provider} value=${viewing}>
     <header class="tv-head">
-      <div class="tv-title">${close && html`<button class="tv-quiet" aria-label="Back to the tree" title="Back (Esc)" onClick=${close}><${Drawing} name="back" /></button>`}
+      <div class="tv-title">${close && html`<${IconButton} name="back" title="Back to the tree (Esc)" act=${close} />`}
         <${TypeIcon} type=${span.type} /><h2 title=${shownText(span.name)}><${Marked} text=${span.name} query=${viewing.query} /></h2>
         <${StatusBadge} status=${span.isRunning ? "IN_PROGRESS" : span.status} />
         ${host?.spanActions?.(span)}</div>
       <${Figures} span=${span} />
     </header>
     <div class="tv-tabs" role="tablist" aria-label="What to show">
-      ${tabs.map(({ name, title, count }) => html`<button key=${name} role="tab" aria-selected=${String(name === current.name)} onClick=${() => setTab(name)}>${title}${count > 0 && html`<small>${number(count)}</small>`}</button>`)}
+      ${tabs.map(({ name, title, count }) => html`<button key=${name} role="tab" aria-selected=${name === current.name} onClick=${() => setTab(name)}>${title}${count > 0 && html`<small>${number(count)}</small>`}</button>`)}
       <span class="tv-grow" />
-      <button class="tv-quiet" title=${isPlain ? "Texts are shown as they are" : "Markdown is shown formatted, JSON unpacked"} aria-pressed=${String(!isPlain)} onClick=${() => setPlain(!isPlain)}>${isPlain ? "Plain" : "Formatted"}</button>
+      <button class="tv-quiet" title=${isPlain ? "Texts are shown as they are" : "Markdown is shown formatted, JSON unpacked"} aria-pressed=${!isPlain} onClick=${() => setPlain(!isPlain)}>${isPlain ? "Plain" : "Formatted"}</button>
     </div>
-    <div class="tv-body" ref=${body} tabindex="0" role="tabpanel" aria-busy=${String(isLoading)}>
+    <div class="tv-body" ref=${body} tabindex="0" role="tabpanel" aria-busy=${isLoading}>
       <${Failure} tree=${tree} span=${span} detail=${detail} choose=${choose} />
       ${host?.annotations?.(span)}
       ${!host?.annotations && assessments.length > 0 && html`<${Assessments} assessments=${assessments} />`}
-      ${error && html`<div class="tv-failure"><b>What is known of this span could not be got: ${error}</b> <button class="tv-link" onClick=${retry}>Try again</button></div>`}
+      ${error && html`<div class="tv-failure"><b>What is known of this span could not be got: ${error}</b> <${TextButton} act=${retry}>Try again<//></div>`}
       ${detail === null && !error && html`<p class="tv-muted">${isLoading ? "…" : `What went in and came out is not here: al.get_trace("${trace.info.trace_id}") has all.`}</p>`}
       ${(detail !== null || current.isTrace) && html`<div key=${`${span.id} ${current.name}`}>${current.draw(viewing)}</div>`}
     </div>
-  </${Viewing.Provider}>`;
+  <//>`;
 }
 
 const STATES = { OK: "OK", ERROR: "Error", CANCELLED: "Cancelled", IN_PROGRESS: "Running", UNSET: "Unset" };
@@ -101,7 +102,7 @@ function Figures({ span }) {
 function Failure({ tree, span, detail, choose }) {
   if (!span.isFailed && span.failedBelow === 0) return null;
   const below = span.failedBelow > 0 ? deepestFailure(tree, span) : null;
-  const link = below && html`<button class="tv-link" onClick=${() => choose(below.id)}>${shownText(below.name)} →</button>`;
+  const link = below && html`<${TextButton} act=${() => choose(below.id)}>${shownText(below.name)} →<//>`;
   if (!span.isFailed) return html`<div class="tv-failure tv-mild">${counted(span.failedBelow, "span")} below failed: ${link}</div>`;
   const error = detail?.error;
   const message = detail?.description ?? span.errorType ?? "It failed.";
@@ -144,7 +145,7 @@ function tabsOf(detail, span, trace) {
   else tabs.push({ name: "main", title: has.tool ? "Tool" : "Inputs & outputs", draw: () => html`<${InAndOut} detail=${has} span=${span} />` });
   tabs.push({ name: "figures", title: "Details", draw: () => html`<${Details} detail=${has} span=${span} />` });
   if (has.events) tabs.push({ name: "events", title: "Events", count: has.events.length, draw: () => html`<${Events} events=${has.events} />` });
-  tabs.push({ name: "json", title: "JSON", draw: () => html`<${JsonTree} value=${{ inputs: has.inputs ?? null, outputs: has.outputs ?? null, attributes: has.attributes ?? {}, ...(has.events && { events: has.events }) }} isTall=${true} />` });
+  tabs.push({ name: "json", title: "JSON", draw: () => html`<${JsonTree} value=${{ inputs: has.inputs ?? null, outputs: has.outputs ?? null, attributes: has.attributes ?? {}, ...(has.events && { events: has.events }) }} isTall />` });
   if (span.parent === -1) tabs.push({ name: "trace", title: "Trace", isTrace: true, draw: () => html`<${TraceLabels} info=${trace.info} />` });
   return tabs;
 }
@@ -153,10 +154,17 @@ function Section({ title, children }) {
   return html`<section class="tv-section"><h3>${title}</h3>${children}</section>`;
 }
 
+// Names beside their values; where there are none, nothing.
+function Table({ title, value }) {
+  if (Object.keys(value ?? {}).length === 0) return null;
+  const fields = html`<${Fields} value=${value} isTable />`;
+  return title ? html`<${Section} title=${title}>${fields}<//>` : fields;
+}
+
 function InputsOf({ value, title }) {
   if (value === undefined) return null;
   const only = soleText(value);
-  return only ? html`<${Section} title=${`${title} · ${shownText(only)}`}><${Value} value=${value[only]} /></${Section}>` : html`<${Section} title=${title}><${Fields} value=${value} /></${Section}>`;
+  return only ? html`<${Section} title=${`${title} · ${shownText(only)}`}><${Value} value=${value[only]} /><//>` : html`<${Section} title=${title}><${Fields} value=${value} /><//>`;
 }
 
 // The name of the one text that is all there is.
@@ -176,38 +184,32 @@ function InAndOut({ detail, span }) {
 
 function Embeddings({ found }) {
   const { texts = [], count, dimension, first } = found;
-  const [shown, setShown] = useState(10);
   return html`<p class="tv-told">${[count !== undefined && counted(count, "vector"), dimension && `${number(dimension)} dimensions`].filter(Boolean).join(" of ") || "No vectors were kept."}</p>
     ${first && html`<p class="tv-mono tv-muted">[${first.map((one) => (typeof one === "number" ? one.toPrecision(4) : "")).join(", ")}, …]</p>`}
-    ${texts.length > 0 && html`<${Section} title=${counted(texts.length, "text")}>${texts.slice(0, shown).map((text, at) => html`<article key=${at} class="tv-document"><${Value} value=${text} fold=${400} lines=${5} /></article>`)}
-    ${texts.length > shown && html`<button class="tv-earlier" onClick=${() => setShown(shown + 50)}>${counted(texts.length - shown, "more text")}</button>`}</${Section}>`}`;
+    ${texts.length > 0 && html`<${Section} title=${counted(texts.length, "text")}><${Paged} items=${texts} page=${10} noun="text" draw=${(text) => html`<article class="tv-document"><${Value} value=${text} fold=${400} lines=${5} /></article>`} /><//>`}`;
 }
 
-const USAGE = [
-  ["input_tokens", "Input", 0], ["cache_read_tokens", "from the cache", 1], ["cache_write_tokens", "written to the cache", 1],
-  ["input_text_tokens", "text", 1], ["input_audio_tokens", "audio", 1], ["input_image_tokens", "images", 1],
-  ["output_tokens", "Output", 0], ["reasoning_tokens", "reasoning", 1], ["output_text_tokens", "text", 1],
-  ["output_audio_tokens", "audio", 1], ["output_image_tokens", "images", 1], ["accepted_prediction_tokens", "predicted rightly", 1],
-  ["rejected_prediction_tokens", "predicted wrongly", 1], ["total_tokens", "Total", 0],
-];
+// In the order in which they are parts of each other.
+const USAGE = `input cache_read cache_write input_text input_audio input_image output reasoning output_text output_audio output_image
+  accepted_prediction rejected_prediction total`.split(/\s+/);
+const WHOLE_COUNTS = new Map([["input", "Input"], ["output", "Output"], ["total", "Total"]]);
 
 function Usage({ usage = {}, cost }) {
-  const most = Math.max(usage.total_tokens ?? 0, (usage.input_tokens ?? 0) + (usage.output_tokens ?? 0), 1);
-  const costs = { input_tokens: cost?.input, output_tokens: cost?.output, total_tokens: cost?.total };
-  const lines = USAGE.filter(([key]) => usage[key] !== undefined || (costs[key] !== undefined && costs[key] !== null));
-  return html`<table class="tv-usage"><tbody>${lines.map(([key, title, level]) => html`<tr key=${key} class=${level ? "tv-part" : ""}>
-    <th>${title}</th><td class="tv-meter"><i style=${{ width: `${Math.min(Number(usage[key] ?? 0) / most, 1) * 100}%` }} /></td><td>${number(usage[key])}</td><td>${money(costs[key])}</td></tr>`)}
+  const counts = USAGE.map((name) => [name, usage[`${name}_tokens`], WHOLE_COUNTS.has(name) ? cost?.[name] : undefined]);
+  const most = Math.max(...counts.map(([, count]) => Number(count ?? 0)), 1);
+  return html`<table class="tv-usage"><tbody>${counts.filter(([, count, spent]) => count !== undefined || spent !== undefined).map(([name, count, spent]) => html`<tr key=${name} class=${WHOLE_COUNTS.has(name) ? "" : "tv-part"}>
+    <th>${WHOLE_COUNTS.get(name) ?? name.replaceAll("_", " ")}</th><td class="tv-meter"><i style=${{ width: `${(Number(count ?? 0) / most) * 100}%` }} /></td><td>${number(count)}</td><td>${money(spent)}</td></tr>`)}
     ${usage.seconds !== undefined && html`<tr><th>Audio</th><td /><td>${usage.seconds} s</td><td /></tr>`}</tbody></table>`;
 }
 
 function Details({ detail, span }) {
   const { parameters, usage, cost, attributes, links } = detail;
   return html`
-    ${(usage || cost) && html`<${Section} title="Tokens and cost"><${Usage} usage=${usage} cost=${cost} />${usage?.raw && html`<details><summary>As the provider said it</summary><${JsonTree} value=${usage.raw} /></details>`}</${Section}>`}
-    ${parameters && html`<${Section} title="Parameters"><${Fields} value=${parameters} isTable=${true} /></${Section}>`}
-    ${attributes && html`<${Section} title="Attributes"><${Fields} value=${attributes} isTable=${true} /></${Section}>`}
-    ${links && html`<${Section} title="Links">${links.slice(0, 100).map((link, at) => html`<${LinkTo} key=${at} link=${link} />`)}</${Section}>`}
-    <${Section} title="Span"><${Ids} ids=${{ "Span id": span.id, Type: typeTitle(span.type) === "Step" ? span.type : `${typeTitle(span.type)} (${span.type})` }} /></${Section}>`;
+    ${(usage || cost) && html`<${Section} title="Tokens and cost"><${Usage} usage=${usage} cost=${cost} />${usage?.raw && html`<details><summary>As the provider said it</summary><${JsonTree} value=${usage.raw} /></details>`}<//>`}
+    <${Table} title="Parameters" value=${parameters} />
+    <${Table} title="Attributes" value=${attributes} />
+    ${links && html`<${Section} title="Links"><${Paged} items=${links} page=${20} noun="link" draw=${(link) => html`<${LinkTo} link=${link} />`} /><//>`}
+    <${Section} title="Span"><${Ids} ids=${{ "Span id": span.id, Type: typeTitle(span.type) === "Step" ? span.type : `${typeTitle(span.type)} (${span.type})` }} /><//>`;
 }
 
 function LinkTo({ link }) {
@@ -216,21 +218,17 @@ function LinkTo({ link }) {
     const address = host?.addressOf?.(traceId, spanId);
     const text = html`<code>${shownText(traceId)} · ${shownText(spanId)}</code>`;
     return address ? html`<a href=${address}>${text}</a>` : text;
-  }}</${Viewing.Consumer}> <${CopyButton} get=${() => traceId} label="" title="Copy the trace's id" />
-    ${attributes && Object.keys(attributes).length > 0 && html`<${Fields} value=${attributes} isTable=${true} />`}</div>`;
+  }}<//> <${CopyButton} get=${() => traceId} label="" title="Copy the trace's id" />
+    <${Table} value=${attributes} /></div>`;
 }
 
 function Ids({ ids }) {
   return html`<dl class="tv-table">${Object.entries(ids).filter(([, text]) => text).map(([name, text]) => html`<div key=${name}><dt>${name}</dt><dd><bdi>${shownText(text)}</bdi>${/ id$/.test(name) && html`<${CopyButton} get=${() => text} label="" />`}</dd></div>`)}</dl>`;
 }
 
-const EVENTS = 50;
-
 function Events({ events }) {
-  const [shown, setShown] = useState(EVENTS);
-  return html`${events.slice(0, shown).map((event, at) => html`<article key=${at} class="tv-event"><header><code>+${duration(event.offset_ns === undefined ? 0 : Number(event.offset_ns))}</code> <b><${Marked} text=${event.name} /></b></header>
-    ${event.attributes && Object.keys(event.attributes).length > 0 && html`<${Fields} value=${event.attributes} isTable=${true} />`}</article>`)}
-    ${events.length > shown && html`<button class="tv-earlier" onClick=${() => setShown(shown + 200)}>${counted(events.length - shown, "more event")}</button>`}`;
+  return html`<${Paged} items=${events} page=${30} noun="event" draw=${(event) => html`<article class="tv-event"><header><code>+${duration(event.offset_ns === undefined ? 0 : Number(event.offset_ns))}</code> <b><${Marked} text=${event.name} /></b></header>
+    <${Table} value=${event.attributes} /></article>`} />`;
 }
 
 function TraceLabels({ info }) {
@@ -238,8 +236,8 @@ function TraceLabels({ info }) {
   return html`<${Section} title="Trace"><${Ids} ids=${{
     "Trace id": info.trace_id, Began: localTime(info.start_time_ns), Time: took, Experiment: info.experiment, Run: info.run, Session: info.session,
     User: info.user, Version: info.version, "Request id": info.client_request_id,
-  }} /></${Section}>
-    ${Object.keys(info.tags ?? {}).length > 0 && html`<${Section} title="Tags"><${Fields} value=${info.tags} isTable=${true} /></${Section}>`}
-    ${Object.keys(info.metadata ?? {}).length > 0 && html`<${Section} title="Metadata"><${Fields} value=${info.metadata} isTable=${true} /></${Section}>`}
-    ${info.usage && html`<${Section} title="Tokens and cost"><${Usage} usage=${info.usage} cost=${info.cost} /></${Section}>`}`;
+  }} /><//>
+    <${Table} title="Tags" value=${info.tags} />
+    <${Table} title="Metadata" value=${info.metadata} />
+    ${info.usage && html`<${Section} title="Tokens and cost"><${Usage} usage=${info.usage} cost=${info.cost} /><//>`}`;
 }

@@ -37,14 +37,26 @@ const DRAWINGS = {
   copy: "M6 6h7v7H6zM10 6V3H3v7h3",
   done: "M3.5 8.5l3 3 6-7",
   error: "M8 2.5a5.5 5.5 0 100 11 5.5 5.5 0 000-11zM8 5v3.5M8 10.8v.1",
-  slow: "M8 3a5 5 0 100 10A5 5 0 008 3zM8 5.5V8l1.8 1.5",
   fold: "M4 3l4 3 4-3M4 13l4-3 4 3",
   unfold: "M4 6l4-3 4 3M4 10l4 3 4-3",
+  keys: "M2 4.5h12v7H2zM4.5 7h.01M7 7h.01M9.5 7h.01M11.5 7h.01M5.5 9.5h5",
   close: "M4 4l8 8M12 4l-8 8",
   back: "M10 3L5 8l5 5",
-  layers: "M8 2.5l6 3-6 3-6-3zM2 8.5l6 3 6-3",
 };
 
 export function Drawing({ name }) {
   return html`<svg class="tv-drawing" viewBox="0 0 16 16" aria-hidden="true"><path d=${DRAWINGS[name]} /></svg>`;
+}
+
+// A button that is a drawing; `title` says what it does, `label` is its name where that is shorter.
+export function IconButton({ name, title, label = title, isOn, act }) {
+  return html`<button class=${`tv-quiet${isOn ? " tv-on" : ""}`} title=${title} aria-label=${label} aria-pressed=${isOn} onClick=${act}><${Drawing} name=${name} /></button>`;
+}
+
+export function Chip({ title, label, isOn, kind = "", act, children }) {
+  return html`<button class=${`tv-chip ${kind}${isOn ? " tv-on" : ""}`} title=${title} aria-label=${label} aria-pressed=${isOn} onClick=${act}>${children}</button>`;
+}
+
+export function TextButton({ act, children, kind = "tv-link" }) {
+  return html`<button class=${kind} onClick=${act}>${children}</button>`;
 }

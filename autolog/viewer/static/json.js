@@ -10,32 +10,21 @@ import { useWindow } from "./window.js";
 const JSON_HEIGHT = 20;
 const MOST_AT_ONCE = 36;
 const OPEN_AT_FIRST = 30;
-const GROUP = 500;
 const SHORT = 90;
 const WIDTH = 100;
 
 const isContainer = (value) => value !== null && typeof value === "object" && !(value instanceof Shortened);
 const isLong = (value) => value instanceof Shortened || (typeof value === "string" && (value.length > SHORT || value.includes("\n")));
 
-// What opens below a line: [name, value] of each. Many are put in groups; long texts are put in lines.
+// What opens below a line: [name, value] of each. Long texts are put in lines.
 function below(value, whole, path) {
-  if (value instanceof Group) return value.entries;
-  if (isContainer(value)) {
-    const entries = Array.isArray(value) ? value.map((one, at) => [at, one]) : Object.keys(value).map((key) => [key, value[key]]);
-    return entries.length > GROUP ? groups(entries) : entries;
-  }
+  if (isContainer(value)) return Array.isArray(value) ? value.map((one, at) => [at, one]) : Object.keys(value).map((key) => [key, value[key]]);
   const text = whole.get(path) ?? (value instanceof Shortened ? value.text : value);
   const json = unpackedJson(text);
   if (json !== undefined) return below(json, whole, path);
   const pieces = segments(text).map((piece) => [null, new Segment(piece)]);
   if (value instanceof Shortened && !whole.has(path)) pieces.push([null, new Rest(value)]);
   return pieces;
-}
-
-class Group {
-  constructor(entries) {
-    this.entries = entries;
-  }
 }
 
 class Segment {
@@ -48,15 +37,6 @@ class Rest {
   constructor(of) {
     this.of = of;
   }
-}
-
-function groups(entries) {
-  const size = Math.max(GROUP, Math.ceil(entries.length / GROUP));
-  const found = [];
-  for (let at = 0; at < entries.length; at += size) {
-    found.push([`${number(at)} … ${number(Math.min(at + size, entries.length) - 1)}`, new Group(entries.slice(at, at + size))]);
-  }
-  return found;
 }
 
 function segments(text) {
@@ -79,7 +59,7 @@ function openAtFirst(value) {
   let room = OPEN_AT_FIRST;
   const waiting = [["", value]];
   for (const [path, one] of waiting) {
-    if (!isContainer(one) || one instanceof Group) continue;
+    if (!isContainer(one)) continue;
     const entries = below(one, new Map(), path);
     if (path !== "" && entries.length > room) continue;
     open.add(path);
@@ -105,7 +85,7 @@ function jsonLines(value, open, whole) {
 
 const childPath = (path, key, at) => `${path}/${key ?? at}`;
 const isOpenable = (value) => (isContainer(value) && !(value instanceof Segment) && !(value instanceof Rest) && sizeOf(value) > 0) || isLong(value);
-const sizeOf = (value) => (value instanceof Group ? value.entries.length : Array.isArray(value) ? value.length : Object.keys(value).length);
+const sizeOf = (value) => (Array.isArray(value) ? value.length : Object.keys(value).length);
 
 /** A value. `isTall` lets it have the height that it needs, up to the panel's. */
 export function JsonTree({ value, isTall = false }) {
@@ -145,10 +125,10 @@ function WindowedLines({ lines, one, isTall }) {
 
 function JsonLine({ line, query, toggle, getRest }) {
   const { key, value, depth, isOpen, canOpen, path } = line;
-  const name = key === null ? null : html`<span class=${typeof key === "number" || value instanceof Group ? "tv-index" : "tv-key"}>${typeof key === "number" ? key : markedParts(key, query)}</span>`;
+  const name = key === null ? null : html`<span class=${typeof key === "number" ? "tv-index" : "tv-key"}>${typeof key === "number" ? key : markedParts(key, query)}</span>`;
   return html`<div class=${`tv-line${canOpen ? " tv-can" : ""}`} style=${{ paddingLeft: `${Math.min(depth, 40) * 14 + 4}px` }}
     onClick=${canOpen ? (event) => { if (String(getSelection()) === "") toggle(path); event.stopPropagation(); } : undefined}>
-    ${canOpen ? html`<button class="tv-twist" aria-expanded=${String(isOpen)} aria-label=${key ?? "text"}>${isOpen ? "▾" : "▸"}</button>` : html`<i class="tv-twist" />`}
+    ${canOpen ? html`<button class="tv-twist" aria-expanded=${isOpen} aria-label=${key ?? "text"}>${isOpen ? "▾" : "▸"}</button>` : html`<i class="tv-twist" />`}
     ${name}${shownValue(value, isOpen, query, getRest && (() => getRest(line)))}
   </div>`;
 }
@@ -159,7 +139,6 @@ function shownValue(value, isOpen, query, getRest) {
     const told = `… ${compact(value.of.length - value.of.text.length)} characters more`;
     return getRest ? html`<button class="tv-link" onClick=${getRest}>${told} – show all</button>` : html`<span class="tv-muted">${told}, not here</span>`;
   }
-  if (value instanceof Group) return null;
   if (isLong(value)) {
     const text = value instanceof Shortened ? value.text : value;
     const size = html`<span class="tv-size">${compact(value.length)} characters</span>`;

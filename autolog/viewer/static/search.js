@@ -1,7 +1,7 @@
 // Search within a trace: names, types, models and errors at once, then what is known of each span, a slice at a time.
 import { html, useEffect, useMemo, useRef, useState } from "./preact.js";
 import { number } from "./formats.js";
-import { Drawing, typeTitle } from "./icons.js";
+import { Drawing, IconButton, typeTitle } from "./icons.js";
 import { mentions } from "./texts.js";
 
 const SLICE_MS = 12;
@@ -89,8 +89,8 @@ export function SearchField({ query, setQuery, found, at, go, isFiltered, setFil
     <input type="search" placeholder="Find in trace" aria-label="Find in trace" title=${`Searches ${where} ( / )`} value=${text} ref=${inputRef}
       onInput=${typed} onKeyDown=${pressed} spellcheck=${false} />
     ${found && html`<span class="tv-found" role="status">${place === -1 ? "" : `${number(place + 1)} / `}${number(found.places.length)}${found.isDone ? "" : "…"}</span>
-      <button class="tv-quiet" title="Previous (Shift-Enter)" aria-label="Previous match" onClick=${() => go(-1)}><${Drawing} name="up" /></button>
-      <button class="tv-quiet" title="Next (Enter)" aria-label="Next match" onClick=${() => go(1)}><${Drawing} name="down" /></button>
-      <button class=${`tv-quiet${isFiltered ? " tv-on" : ""}`} title="Show only what is found" aria-label="Show only what is found" aria-pressed=${String(isFiltered)} onClick=${() => setFiltered(!isFiltered)}><${Drawing} name="filter" /></button>`}
+      <${IconButton} name="up" title="Previous match (Shift-Enter)" act=${() => go(-1)} />
+      <${IconButton} name="down" title="Next match (Enter)" act=${() => go(1)} />
+      <${IconButton} name="filter" title="Show only what is found" isOn=${isFiltered} act=${() => setFiltered(!isFiltered)} />`}
   </div>`;
 }

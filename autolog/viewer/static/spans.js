@@ -1,7 +1,7 @@
 // The lines of a trace: its tree and its waterfall in one, of which only those in sight are in the page.
 import { html, useLayoutEffect, useMemo, useRef } from "./preact.js";
 import { compact, duration, money, number } from "./formats.js";
-import { Drawing, TypeIcon, typeTitle } from "./icons.js";
+import { Chip, Drawing, TypeIcon, typeTitle } from "./icons.js";
 import { Marked, shownText } from "./marks.js";
 import { Axis, Bar, grid } from "./timeline.js";
 import { DEEPEST_GUIDE } from "./tree.js";
@@ -40,7 +40,7 @@ export function Spans({ tree, lines, selectedId, collapsed, range, isZoomed, onZ
   const isInSight = line >= view.first && line < view.last;
   return html`<div class="tv-spans">
     <div class="tv-row tv-columns" aria-hidden="true" style=${view.width ? { width: `${view.width}px` } : {}}>
-      <div class="tv-name">Span${isZoomed && html`<button class="tv-chip tv-on" onClick=${() => onZoom(null)}>all of the time <${Drawing} name="close" /></button>`}</div>
+      <div class="tv-name">Span${isZoomed && html`<${Chip} isOn act=${() => onZoom(null)}>all of the time <${Drawing} name="close" /><//>`}</div>
       <div class="tv-time" ref=${axisRef}><${Axis} range=${range} width=${axis.width} onZoom=${onZoom} /></div>
       <div class="tv-took">Time</div><div class="tv-tokens">Tokens</div><div class="tv-cost">Cost</div>
     </div>
@@ -64,7 +64,7 @@ function Row({ span, depth, guides, reds, isSelected, isCollapsed, isDimmed, ran
   if (span.isFailed) classes.push("tv-failed");
   if (span.isDuplicate || isDimmed) classes.push("tv-dim");
   return html`<div id=${rowId(span)} class=${classes.join(" ")} role="treeitem" aria-level=${depth + 1}
-    aria-selected=${String(isSelected)} aria-expanded=${hasChildren ? String(!isCollapsed) : undefined}
+    aria-selected=${isSelected} aria-expanded=${hasChildren ? !isCollapsed : undefined}
     onClick=${() => select(span.id, true)} onDblClick=${() => hasChildren && toggle(span.id)}>
     <div class="tv-name" style=${indented(depth, guides, reds, span)}>
       ${hasChildren

@@ -214,11 +214,4 @@ export const bySlowness = ({ spans }) => spans.filter((span) => span.own > 0).so
 
 // The spans that cost something that none below them is known to have cost; the dearest first.
 export const byCost = ({ spans }) =>
-  spans.filter((span) => span.cost > 0 && !span.costsBelow && !span.isDuplicate).concat(
-    spans.filter((span) => span.isDuplicate && span.cost > 0 && !hasCostAbove(spans, span)),
-  ).sort((a, b) => b.cost - a.cost);
-
-function hasCostAbove(spans, span) {
-  for (let at = span.parent; at !== -1; at = spans[at].parent) if (spans[at].cost > 0) return true;
-  return false;
-}
+  spans.filter(({ cost, costsBelow, isDuplicate, parent }) => cost > 0 && !costsBelow && !(isDuplicate && spans[parent]?.cost > 0)).sort((a, b) => b.cost - a.cost);

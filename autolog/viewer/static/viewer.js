@@ -15,7 +15,7 @@
 import { html, render, useCallback, useEffect, useMemo, useRef, useState } from "./preact.js";
 import { Panel, StatusBadge, useDetail } from "./detail.js";
 import { compact, counted, duration, localTime, money, number } from "./formats.js";
-import { Drawing, TypeIcon, typeTitle } from "./icons.js";
+import { Chip, Drawing, IconButton, TextButton, TypeIcon, typeTitle } from "./icons.js";
 import { shownText } from "./marks.js";
 import { SearchField, nextFound, useFound } from "./search.js";
 import { Spans } from "./spans.js";
@@ -101,15 +101,16 @@ function TraceView({ trace, host }) {
     }
   }, [host?.selected]);
 
+  const unfilter = () => {
+    setTypes(new Set());
+    setOnlyErrors(false);
+    setFiltered(false);
+  };
   // Choose a span wherever it is: what hides it is opened.
   const reveal = useCallback((one) => {
     const above = idsAbove(tree, one);
     setCollapsed((before) => (above.some((id) => before.has(id)) ? new Set([...before].filter((id) => !above.includes(id))) : before));
-    if (only && !only[one.at]) {
-      setTypes(new Set());
-      setOnlyErrors(false);
-      setFiltered(false);
-    }
+    if (only && !only[one.at]) unfilter();
     if (one.isPlumbing) setHidesPlumbing(false);
     select(one.id);
   }, [tree, only, select]);
@@ -174,21 +175,21 @@ function TraceView({ trace, host }) {
       <${TypeChips} tree=${tree} types=${types} setTypes=${setTypes} onlyErrors=${onlyErrors} setOnlyErrors=${setOnlyErrors} />
       <span class="tv-grow" />
       <span class="tv-told" role="status">${told}</span>
-      ${tree.plumbing > 0 && html`<button class=${`tv-chip${hidesPlumbing ? " tv-on" : ""}`} aria-pressed=${String(hidesPlumbing)} title="Steps that only pass on what they were given" onClick=${() => setHidesPlumbing(!hidesPlumbing)}>${hidesPlumbing ? `${number(tree.plumbing)} hidden – show` : `Hide ${number(tree.plumbing)} steps`}</button>`}
+      ${tree.plumbing > 0 && html`<${Chip} isOn=${hidesPlumbing} title="Steps that only pass on what they were given" act=${() => setHidesPlumbing(!hidesPlumbing)}>${hidesPlumbing ? `${number(tree.plumbing)} hidden – show` : `Hide ${number(tree.plumbing)} steps`}<//>`}
       <span class="tv-jumps">
-        ${tree.failed > 0 && html`<button class="tv-chip tv-bad" title="Next error (e)" onClick=${goError}><${Drawing} name="error" />Next</button>`}
-        <button class="tv-chip" title="The slowest span: the one that took longest itself, the time of the spans below left out (s). Again for the next one." onClick=${() => goRanked("slowest")}>Slowest</button>
-        <button class="tv-chip" title="The dearest span (d). Again for the next one." onClick=${() => goRanked("dearest")}>Dearest</button>
-        <button class="tv-quiet" title="Collapse all (c); 1 to 9 show so many levels" aria-label="Collapse all" onClick=${() => collapseTo(1)}><${Drawing} name="fold" /></button>
-        <button class="tv-quiet" title="Expand all (x)" aria-label="Expand all" onClick=${() => setCollapsed(new Set())}><${Drawing} name="unfold" /></button>
-        ${!host?.hasHelp && html`<button class="tv-quiet" title="Keys (?)" aria-label="Keys" onClick=${() => setHelp(true)}>?</button>`}
+        ${tree.failed > 0 && html`<${Chip} kind="tv-bad" title="Next error (e)" act=${goError}><${Drawing} name="error" />Next<//>`}
+        <${Chip} title="The span that took longest itself, the time of the spans below left out (s). Again for the next one." act=${() => goRanked("slowest")}>Slowest<//>
+        <${Chip} title="The span that cost most (d). Again for the next one." act=${() => goRanked("dearest")}>Dearest<//>
+        <${IconButton} name="fold" label="Collapse all" title="Collapse all (c); 1 to 9 show so many levels" act=${() => collapseTo(1)} />
+        <${IconButton} name="unfold" label="Expand all" title="Expand all (x)" act=${() => setCollapsed(new Set())} />
+        ${!host?.hasHelp && html`<${IconButton} name="keys" label="Keys" title="Keys (?)" act=${() => setHelp(true)} />`}
       </span>
     </div>
     <div class="tv-main">
       <div class="tv-left" style=${isNarrow ? {} : { width: `${share * 100}%` }}>
         <${Spans} ...${{ tree, lines, collapsed, select, toggle, move, isMatch, shownAt }} selectedId=${span.id} query=${query.trim().toLowerCase()}
           range=${zoom ?? tree} isZoomed=${zoom !== null} onZoom=${setZoom} />
-        ${lines.places.length === 0 && html`<p class="tv-muted tv-none">No span is like that. <button class="tv-link" onClick=${() => { setTypes(new Set()); setOnlyErrors(false); setFiltered(false); }}>Show all</button></p>`}
+        ${lines.places.length === 0 && html`<p class="tv-muted tv-none">No span is like that. <${TextButton} act=${unfilter}>Show all<//></p>`}
       </div>
       ${!isNarrow && html`<${Divider} share=${share} setShare=${setShare} of=${ref} />`}
       ${(!isNarrow || isOpen) && html`<section class="tv-right" aria-label="Span">${detail}</section>`}
@@ -254,8 +255,8 @@ function TypeChips({ tree, types, setTypes, onlyErrors, setOnlyErrors }) {
     setTypes(next);
   };
   return html`<span class="tv-chips" role="group" aria-label="Only spans of these types">
-    ${tree.failed > 0 && html`<button class=${`tv-chip tv-bad${onlyErrors ? " tv-on" : ""}`} aria-pressed=${String(onlyErrors)} title="Only what failed" onClick=${() => setOnlyErrors(!onlyErrors)}>Errors <small>${number(tree.failed)}</small></button>`}
-    ${tree.types.size > 1 && [...tree.types].map(([type, count]) => html`<button key=${type} class=${`tv-chip${types.has(type) ? " tv-on" : ""}`} aria-pressed=${String(types.has(type))} title=${`Only ${typeTitle(type).toLowerCase()}`} aria-label=${`${typeTitle(type)}: ${count}`} onClick=${() => change(type)}><${TypeIcon} type=${type} /><small>${number(count)}</small></button>`)}
+    ${tree.failed > 0 && html`<${Chip} kind="tv-bad" isOn=${onlyErrors} title="Only what failed" act=${() => setOnlyErrors(!onlyErrors)}>Errors <small>${number(tree.failed)}</small><//>`}
+    ${tree.types.size > 1 && [...tree.types].map(([type, count]) => html`<${Chip} key=${type} isOn=${types.has(type)} title=${`Only ${typeTitle(type).toLowerCase()}`} label=${`${typeTitle(type)}: ${count}`} act=${() => change(type)}><${TypeIcon} type=${type} /><small>${number(count)}</small><//>`)}
   </span>`;
 }
 
@@ -280,7 +281,7 @@ function KeyList({ close }) {
   const ref = useRef(null);
   useEffect(() => ref.current.focus(), []);
   return html`<div class="tv-over" onClick=${close}><div class="tv-keys" role="dialog" aria-label="Keys" aria-modal="true" tabindex="-1" ref=${ref} onClick=${(event) => event.stopPropagation()}>
-    <header><b>Keys</b><button class="tv-quiet" aria-label="Close" onClick=${close}><${Drawing} name="close" /></button></header>
+    <header><b>Keys</b><${IconButton} name="close" title="Close" act=${close} /></header>
     <dl>${KEYS.map(([key, what]) => html`<div key=${key}><dt>${key.split(" ").map((one) => (one === "…" ? " … " : html`<kbd>${one}</kbd>`))}</dt><dd>${what}</dd></div>`)}</dl>
   </div></div>`;
 }
