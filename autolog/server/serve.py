@@ -63,7 +63,9 @@ def serve(
             if on_listening is not None:
                 on_listening(address)
             if open_browser:
-                webbrowser.open(address + (f"?token={quote(tokens[-1].secret)}" if tokens else ""))
+                page = address + (f"?token={quote(tokens[-1].secret)}" if tokens else "")
+                # Some browsers are waited for, and they wait for the page.
+                threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
 
         try:
             with suppress(KeyboardInterrupt), _terminated_as_interrupted():
