@@ -28,6 +28,7 @@ ROWS_WORTH_INDEXING = 256
 NEVER = 2**62
 _MAX_LABEL = 500
 _MAX_ERROR = 400
+_LARGEST = 2**63 - 1
 # Six bytes are stored as they are; eight would take a third more of the index, and gain nothing.
 _LABEL_BYTES = 6
 MANY_NAMES = ("span.names", "many")
@@ -134,9 +135,14 @@ def _merge(stored: str | None, added: dict[str, str]) -> str:
 
 def _total(usage: TokenUsage) -> int | None:
     if usage.total_tokens is not None:
-        return usage.total_tokens
+        return whole(usage.total_tokens)
     known = [count for count in (usage.input_tokens, usage.output_tokens) if count is not None]
-    return sum(known) if known else None
+    return whole(sum(known)) if known else None
+
+
+def whole(count: int | None) -> int | None:
+    """Return a count that a database takes: a provider may say anything."""
+    return count if count is None else max(min(count, _LARGEST), -_LARGEST)
 
 
 def _failure(span: Span) -> str | None:

@@ -235,7 +235,7 @@ def _errors(chosen: Selection, connection: sqlite3.Connection) -> list[ErrorCoun
         # With max(), SQLite takes the other columns from the row that has it.
         "s.error_type, count(DISTINCT t.rid), max(t.start_ns), lower(hex(t.trace_id))",
         f"AND t.errors > 0 GROUP BY s.error_type ORDER BY 2 DESC, 3 DESC LIMIT {_MOST_ROWS}",
-        f"CROSS JOIN spans s ON s.rid = t.rid AND s.status = {_SPAN_FAILED} AND s.error_type IS NOT NULL",
+        f"CROSS JOIN spans s ON s.rid = t.rid AND s.status = {_SPAN_FAILED} AND s.error_type IS NOT NULL AND s.end_ns IS NOT NULL",
     )
     rows = connection.execute(sql, values)
     return [ErrorCount(kind, count * chosen.share, last, trace_id) for kind, count, last, trace_id in rows]

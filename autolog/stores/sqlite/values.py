@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -94,18 +96,28 @@ def _of_newest(field: Field, experiment: str | None, connection: sqlite3.Connect
     """Return values of the newest traces, the most frequent first."""
     if field.name and field.choices:
         return list(field.choices)
+    among, given = ("", []) if experiment is None else ("WHERE experiment = ?", [experiment])
+    newest = f"(SELECT rid FROM traces {among} ORDER BY start_ns DESC LIMIT {_LOOKED_AT}) n CROSS JOIN traces t ON t.rid = n.rid"
+    if not field.name and field.scope in _OBJECTS:
+        return _keys(connection.execute(f"SELECT {_OBJECTS[field.scope]} FROM {newest}", given))
     source = _source(field)
     if source is None:
         return []
     tables, value, condition = source
-    among, given = ("", []) if experiment is None else ("WHERE experiment = ?", [experiment])
-    newest = f"(SELECT rid FROM traces {among} ORDER BY start_ns DESC LIMIT {_LOOKED_AT}) n CROSS JOIN traces t ON t.rid = n.rid"
     sql = (
         f"SELECT {value.text} AS value, count(*) FROM {newest} {tables} WHERE {condition.text} "
         f"GROUP BY value ORDER BY 2 DESC, 1 LIMIT {_LOOKED_AT}"
     )
     rows = connection.execute(sql, [*value.values, *given, *condition.values])
     return [str(row[0]) for row in rows if row[0] is not None]
+
+
+_OBJECTS = {Scope.TAG: "t.tags", Scope.METADATA: "t.metadata"}
+
+
+def _keys(rows: Iterable[tuple[str | None]]) -> list[str]:
+    counted = Counter(key for (members,) in rows if members for key in json.loads(members))
+    return [key for key, _ in sorted(counted.items(), key=lambda one: (-one[1], one[0]))]
 
 
 _SPANS = "CROSS JOIN spans s ON s.rid = t.rid"
@@ -115,11 +127,8 @@ _TEXTS_OF_SPANS = ("name", "model", "provider", "error")
 def _source(field: Field) -> tuple[str, Sql, Sql] | None:
     """Return what is joined to a trace `t`, the value in it, and what it must meet."""
     scope, name = field.scope, field.name
-    if scope in (Scope.TAG, Scope.METADATA):
-        column = "t.tags" if scope is Scope.TAG else "t.metadata"
-        if name:
-            return "", expression(field), Sql("1")
-        return f"CROSS JOIN json_each({column}) e", Sql("e.key"), Sql(f"{column} IS NOT NULL")
+    if scope in _OBJECTS:
+        return "", expression(field), Sql("1")
     if scope in (Scope.FEEDBACK, Scope.EXPECTATION):
         _, column, where = _assessed(field)
         return "CROSS JOIN assessments a ON a.rid = t.rid", Sql(column), where

@@ -15,7 +15,7 @@ from autolog.model.outline import first_token_ns
 from autolog.model.span import Span
 from autolog.model.usage import Cost, TokenUsage
 from autolog.stores import compression
-from autolog.stores.sqlite.rows import MANY_NAMES, SPAN_COLUMNS, STATUSES, TRACE_COLUMNS, Summary, label, text
+from autolog.stores.sqlite.rows import MANY_NAMES, SPAN_COLUMNS, STATUSES, TRACE_COLUMNS, Summary, label, text, whole
 from autolog.wire import within_limits
 
 DELETE_AT_ONCE = 100
@@ -184,8 +184,8 @@ def _span_values(rid: int, span: Span) -> tuple[Any, ...]:
         span.end_time_ns,
         text(attributes.get(semconv.RESPONSE_MODEL) or attributes.get(semconv.REQUEST_MODEL)),
         text(attributes.get(semconv.PROVIDER)),
-        None if usage is None else usage.input_tokens,
-        None if usage is None else usage.output_tokens,
+        None if usage is None else whole(usage.input_tokens),
+        None if usage is None else whole(usage.output_tokens),
         None if cost is None else cost.total,
         text(attributes.get(semconv.ERROR_TYPE)),
         first_token_ns(span),
