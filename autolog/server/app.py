@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -65,8 +67,38 @@ def create_app(
         app.include_router(router, prefix="/api")
     app.include_router(otlp.router)
     app.mount("/static", files.Files(), name="static")
+    app.openapi = partial(_described, app)  # type: ignore[method-assign]
     app.add_api_route("/", _index, methods=["GET", "HEAD"], include_in_schema=False)
     return app
+
+
+_PROBLEM = {
+    "type": "object",
+    "required": ["error", "message"],
+    "properties": {
+        "error": {"type": "string", "description": "What kind of error, in one word"},
+        "message": {"type": "string", "description": "What is wrong, and what to do"},
+    },
+}
+_BEARER = {"type": "http", "scheme": "bearer", "description": "Needed where the server has tokens"}
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """Return the description of the interface, with errors as they are answered here."""
+    if app.openapi_schema is None:
+        found = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        content = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        for operation in (one for methods in found["paths"].values() for one in methods.values()):
+            operation["responses"].pop("422", None)
+            operation["responses"]["default"] = {"description": "What can't be done", "content": content}
+        parts = found.setdefault("components", {})
+        for name in ("HTTPValidationError", "ValidationError"):
+            parts.get("schemas", {}).pop(name, None)
+        parts.setdefault("schemas", {})["Problem"] = _PROBLEM
+        parts["securitySchemes"] = {"token": _BEARER}
+        found["security"] = [{}, {"token": []}]
+        app.openapi_schema = found
+    return app.openapi_schema
 
 
 def _index(request: Request) -> Response:

@@ -179,7 +179,8 @@ _STORE = "/api/store/"
 _OF_STORE: Mapping[str, Right] = {
     **dict.fromkeys(
         ("get_trace", "get_outline", "get_span", "search", "count", "version", "get_run", "list_runs",
-         "list_experiments"),
+         "list_experiments", "statistics", "details", "sessions", "values", "summarize_experiments", "summarize_runs",
+         "get_dataset", "list_datasets", "list_records"),
         Right.READ,
     ),
     "put_run": Right.SEND,

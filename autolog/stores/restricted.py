@@ -19,7 +19,6 @@ from autolog.model.trace import Trace, TraceContext, TraceInfo
 
 if TYPE_CHECKING:
     from autolog.model.dataset import DatasetInfo, DatasetRecord, Merged
-    from autolog.model.dataset import DatasetInfo, DatasetRecord, Merged
     from autolog.model.session import Session
     from autolog.model.statistics import Details, ExperimentSummary, RunSummary, Statistics
     from autolog.search.page import PagedList
@@ -189,42 +188,6 @@ class RestrictedStore:
         """Return the dataset, or `None`."""
         found = self._store.get_dataset(name)
         return found if found is not None and found.experiment == self._experiment else None
-
-    def list_datasets(self) -> list[DatasetInfo]:
-        """Return all datasets, those first that changed last."""
-        return [one for one in self._store.list_datasets() if one.experiment == self._experiment]
-
-    def delete_dataset(self, name: str) -> bool:
-        """Delete a dataset with its records; return whether there was one."""
-        return self.get_dataset(name) is not None and self._store.delete_dataset(name)
-
-    def merge_records(self, name: str, records: Sequence[DatasetRecord]) -> Merged | None:
-        """Add records to a dataset, or to its records of equal inputs what they say; `None` where there is no such dataset."""
-        return None if self.get_dataset(name) is None else self._store.merge_records(name, records)
-
-    def list_records(self, name: str, page_token: str | None, most: int) -> PagedList[DatasetRecord]:
-        """Return a page of a dataset's records, in the order in which they came; none where there is no such dataset."""
-        from autolog.search.page import PagedList
-
-        return PagedList() if self.get_dataset(name) is None else self._store.list_records(name, page_token, most)
-
-    def delete_records(self, name: str, record_ids: Sequence[str]) -> int:
-        """Delete records of a dataset; return how many there were."""
-        return 0 if self.get_dataset(name) is None else self._store.delete_records(name, record_ids)
-
-    # --- datasets --------------------------------------------------------------------------------
-
-    def put_dataset(self, dataset: DatasetInfo) -> bool:
-        """Make a dataset of this experiment; return whether there was none of its name. Raises `NotAllowed` for another one's."""
-        known = self._store.get_dataset(dataset.name)
-        if known is not None and known.experiment != self._experiment:
-            raise NotAllowed(f"dataset {dataset.name!r} is of another experiment, which this token is not for")
-        return self._store.put_dataset(replace(dataset, experiment=self._experiment))
-
-    def get_dataset(self, name: str) -> DatasetInfo | None:
-        """Return the dataset, or `None`."""
-        dataset = self._store.get_dataset(name)
-        return dataset if dataset is not None and dataset.experiment == self._experiment else None
 
     def list_datasets(self) -> list[DatasetInfo]:
         """Return all datasets, those first that changed last."""

@@ -44,6 +44,8 @@ def run_summaries(experiment: str | None, most: int, connection: sqlite3.Connect
     try:
         with limited(connection):
             runs = read_runs(experiment, most, connection)
+            if not runs:
+                return []
             chosen = _of_runs([run.run_id for run in runs], experiment, connection)
             figures = totals(chosen, "t.run", connection)
             feedback = _feedback(chosen, connection)
