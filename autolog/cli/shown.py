@@ -16,6 +16,7 @@ from autolog.errors import InvalidQuery, NotFound
 from autolog.viewer import document
 
 if TYPE_CHECKING:
+    from autolog.compare import Comparison
     from autolog.model.span import Span
     from autolog.model.trace import Trace, TraceInfo
 
@@ -88,6 +89,15 @@ def the_span(trace: Trace, wanted: str) -> Span:
     if found:
         raise InvalidQuery(f"several spans are named {wanted!r}; give the id of one:\n{candidates}{more}")
     raise NotFound(f"trace {trace.trace_id} has no span {wanted!r}; there are:\n{candidates}{more}")
+
+
+def of_comparison(comparison: Comparison) -> Iterator[Line]:
+    """Yield two traces as one tree, a line a span or a pair of them, marked where they differ."""
+    for line in safe_lines(str(comparison)):
+        yield Line(line, _CHANGES.get(line[:1], ""))
+
+
+_CHANGES = {"-": "red", "+": "green", "~": "yellow"}
 
 
 # --- a span ------------------------------------------------------------------------------------------------

@@ -390,6 +390,46 @@ def tag(
         client.change_trace_tags(whole, {**dict.fromkeys(remove or ()), **changes})
 
 
+@app.command(
+    cls=options.Command,
+    epilog=examples(
+        "autolog traces compare 1edb7273 0a4fb66e",
+        "autolog traces compare 1edb7273 last --json | jq '.rows[] | select(.change != \"same\")'",
+    ),
+)
+def compare(
+    left: TraceId,
+    right: TraceId,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object: both traces, and a row a pair of spans.")
+    ] = False,
+    store: Store = None,
+) -> None:
+    """Show two traces as one tree: what changed (~), what only the second has (+), and what only the first has (-)."""
+    from autolog.compare import compare as compared
+
+    with opened(store) as client:
+        found = compared(*(client.get_trace(trace_id(client, one)) for one in (left, right)))
+    if as_json:
+        from autolog.cli.output import json_line
+
+        rows = [
+            {
+                "depth": row.depth,
+                "change": row.change,
+                "differs": row.differs,
+                "left": None if row.left is None else row.left._asdict(),
+                "right": None if row.right is None else row.right._asdict(),
+            }
+            for row in found.rows
+        ]
+        sys.stdout.write(json_line({"left": found.left.to_dict(), "right": found.right.to_dict(), "rows": rows}) + "\n")
+    else:
+        from autolog.cli import shown
+
+        shown.write(shown.of_comparison(found))
+
+
 def parsed_tags(written: Sequence[str]) -> dict[str, str]:
     """Return tags written as `key=value`; raise `InvalidQuery` for what is none."""
     changes: dict[str, str] = {}

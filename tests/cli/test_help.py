@@ -26,7 +26,7 @@ COMMANDS = dict(commands(typer.main.get_command(app)))
 def test_these_are_the_commands():
     assert {" ".join(words) for words in COMMANDS} == {
         "ui", "run", "stats", "doctor", "demo", "traces list", "traces search", "traces show", "traces tail",
-        "traces export", "traces import", "traces delete", "traces tag",
+        "traces export", "traces import", "traces delete", "traces tag", "traces compare",
     }  # fmt: skip
 
 

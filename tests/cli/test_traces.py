@@ -351,6 +351,7 @@ def hostile(record):
         ("show", "last", "--json"),
         ("show", "last", "--full"),
         ("show", "last", "--span", "nothing"),
+        ("compare", "last", "last"),
     ],
     ids=" ".join,
 )
@@ -485,6 +486,26 @@ def test_what_is_deleted_meets_every_condition(shell, record, samples):
     assert shell("traces", "delete", "--older-than", "12h", "--session", "chat-1", "--yes").stdout == "deleted 3\n"
     assert shell("traces", "delete", "--older-than", "30d", "--yes").code == 1
     assert len(ids_of(record)) == 7
+
+
+# --- two traces ----------------------------------------------------------------------------------------------
+
+
+def test_two_traces_are_shown_as_one_tree(shell, samples):
+    found = shell("traces", "compare", samples[5][:8], samples[4])
+
+    assert found.code == 0
+    assert found.lines[0] == f"- {samples[5]} support_agent ERROR"
+    assert found.lines[1] == f"+ {samples[4]} support_agent OK"
+    assert any(line.startswith("~   TOOL lookup_account") and "status" in line for line in found.lines)
+    assert any(line.startswith("+   CHAT_MODEL chat gpt-4o") for line in found.lines)
+    told = json.loads(shell("traces", "compare", samples[5], samples[4], "--json").stdout)
+    assert told["left"]["trace_id"] == samples[5]
+    assert [row["change"] for row in told["rows"]].count("added") == 1
+    assert {
+        row["change"] for row in json.loads(shell("traces", "compare", "last", "last", "--json").stdout)["rows"]
+    } == {"same"}
+    assert shell("traces", "compare", samples[5], "abcdef012").code == 1
 
 
 # --- out and in again ----------------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import select
 import subprocess
 import sys
 import urllib.error
@@ -15,6 +17,7 @@ import pytest
 pytest.importorskip("fastapi")
 
 from autolog.sample import record as record_samples
+from tests.cli.conftest import SECONDS
 
 
 def get(address, path="", token=None):
@@ -69,15 +72,18 @@ def test_without_a_port_the_next_free_one_is_taken_and_a_busy_one_is_told(shell,
 def test_the_browser_is_opened_once_the_page_answers(shell, record, serving, tmp_path):
     """`BROWSER` names a command, which asks for the page as a browser does."""
     seen = tmp_path / "seen"
+    os.mkfifo(seen)
+    reading = os.open(seen, os.O_RDONLY | os.O_NONBLOCK)
     browser = tmp_path / "browser"
-    fetch = "import sys, urllib.request as u; open(sys.argv[1], 'w').write(str(u.urlopen(sys.argv[2]).status))"
+    fetch = "import sys, urllib.request as u; status = str(u.urlopen(sys.argv[2]).status); open(sys.argv[1], 'w').write(status)"
     browser.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{fetch}" "{seen}" "$1"\n')
     browser.chmod(0o755)
 
-    running, _ = serving("ui", "--port", "0", BROWSER=f"{browser} %s")
-    running.stop()
+    serving("ui", "--port", "0", BROWSER=f"{browser} %s")
 
-    assert seen.read_text() == "200"
+    assert select.select([reading], [], [], SECONDS)[0]
+    assert os.read(reading, 10) == b"200"
+    os.close(reading)
 
 
 def test_tokens_say_who_may_look(shell, record, serving, tmp_path):
