@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from autolog import sample
+from autolog.server.access import Token
 from autolog.testing import fresh_client
 from tests.browser.conftest import served
 
@@ -137,6 +138,31 @@ def test_two_keys_open_a_page(client, address, new_page):
     page.keyboard.press("g")
     page.keyboard.press("t")
     page.wait_for_url("**/#/traces")
+
+
+def test_a_server_with_tokens_asks_for_one_and_shows_what_it_allows(client, new_page, screenshot):
+    sample.record(client, 3)
+    read, write = "r" * 20, "w" * 20
+    with served(client, tokens=[Token(read, "read"), Token(write, "write", name="ada")]) as address:
+        page = new_page()
+        page.goto(f"{address}/#/traces?filter=user = 'ada'")
+        page.get_by_label("Token").wait_for()
+        screenshot(page)
+        page.get_by_label("Token").fill(read)
+        page.keyboard.press("Enter")
+        page.get_by_text("1 trace", exact=True).wait_for()
+        page.get_by_role("link", name="support_agent").click()
+        page.get_by_role("dialog", name="Trace", exact=True).get_by_role("treeitem").first.wait_for()
+        assert page.get_by_role("button", name="Good", exact=True).is_hidden()
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="sign out").click()
+        page.get_by_label("Token").fill(write)
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="ada · sign out").wait_for()
+        page.get_by_role("link", name="support_agent").click()
+        page.get_by_role("button", name="Good", exact=True).click()
+        page.get_by_role("button", name="helpful yes, ada").wait_for()
+        page.goto("about:blank")
 
 
 def test_back_goes_where_one_was(client, address, new_page):

@@ -1,5 +1,6 @@
 // The web page: its bar, and below it the page that the address names.
 import { html, render, useEffect, useState } from "./viewer/preact.js";
+import { SignedIn, TokenForm, isLocked, useAccess } from "./access.js";
 import { get } from "./api.js";
 import { Help } from "./help.js";
 import { useKeys } from "./keys.js";
@@ -42,9 +43,10 @@ function App() {
   const route = useAddress();
   const name = route.page in PAGES ? route.page : FIRST;
   const Page = usePage(name);
+  const access = useAccess();
   const [health, setHealth] = useState(null);
   const [isHelpOpen, setHelpOpen] = useState(false);
-  useEffect(() => { get("health").then(setHealth, () => {}); }, []);
+  useEffect(() => { if (access && !isLocked(access)) get("health").then(setHealth, () => {}); }, [access]);
   useEffect(() => { document.title = `${PAGES[name].title} · autolog`; }, [name]);
   useEffect(() => { if (route.page !== name) go(address(name), { replace: true }); }, [route.page, name]);
   const keys = { "?": () => setHelpOpen((is) => !is) };
@@ -58,9 +60,11 @@ function App() {
           <a href=${address(page, [], page === name ? {} : narrowing(page, name, route))} aria-current=${page === name ? "page" : undefined} title=${key && `g ${key}`}>${title}</a>`)}
       </nav>
       <span class="al-store" title=${health && `autolog ${health.version}`}>${health && health.store}</span>
+      <${SignedIn} access=${access} />
       <button class="al-quiet" title="Keys (?)" aria-label="Keys" onClick=${() => setHelpOpen(true)}>?</button>
     </header>
-    <main class="al-page">${Page && html`<${Page} key=${name} route=${{ ...route, page: name }} health=${health} />`}</main>
+    <main class="al-page">${access && (isLocked(access) ? html`<${TokenForm} />`
+      : Page && html`<${Page} key=${name} route=${{ ...route, page: name }} health=${health} />`)}</main>
     <${Notices} />
     ${isHelpOpen && html`<${Help} pages=${PAGES} onClose=${() => setHelpOpen(false)} />`}`;
 }

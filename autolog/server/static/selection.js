@@ -84,11 +84,11 @@ export function BulkBar({ selection, query, count, rows, onGone, onTagged }) {
         <button class="al-link" onClick=${selection.all}>Select all ${number(count.count)}${count.is_exact ? "" : "+"} of this filter</button>`}
       <button class="al-button" onClick=${compare} disabled=${selection.isAll || chosen.length !== 2}
         title="Compare exactly two (c)">Compare</button>
-      <button class="al-button" onClick=${() => setOpen("tag")}>Tag…</button>
-      <button class="al-button" onClick=${() => setOpen("dataset")}>Add to dataset…</button>
-      <${Menu} label="Export ▾" isDisabled=${!selection.isAll && chosen.length > AT_ONCE}>${(shut) => EXPORTS.map(([format, title]) => html`
+      <button class="al-button al-writes" onClick=${() => setOpen("tag")}>Tag…</button>
+      <button class="al-button al-writes" onClick=${() => setOpen("dataset")}>Add to dataset…</button>
+      <${Menu} label="Export ▾" title=${selection.isAll || chosen.length <= AT_ONCE ? "" : `At most ${AT_ONCE} by hand; all of a filter are as many as there are`} isDisabled=${!selection.isAll && chosen.length > AT_ONCE}>${(shut) => EXPORTS.map(([format, title]) => html`
         <${Item} onClick=${() => { exported(format); shut(); }}>${title}<//>`)}<//>
-      <button class="al-button al-danger" onClick=${() => setOpen("delete")}>Delete…</button>
+      <button class="al-button al-danger al-writes" onClick=${() => setOpen("delete")}>Delete…</button>
       <button class="al-quiet" onClick=${selection.clear} title="Select nothing (Escape)">✕</button>
       ${open && dialogs[open]()}
     </div>`;

@@ -76,9 +76,9 @@ export function Trace({ traceId, route, place, count, hasNext, hasPrevious, onSt
         ${place >= 0 && html`<span class="al-muted al-place">${number(place + 1)}${count && ` of ${number(count.count)}${count.is_exact ? "" : "+"}`}</span>`}
         <button class="al-quiet al-mono al-id" title="Copy the id" onClick=${() => copy("the id", traceId)}>${traceId}</button>
         <span class="al-space" />
-        <button class="al-quiet" title="Good (+)" aria-label="Good" onClick=${() => say(true)}><${Good} /></button>
-        <button class="al-quiet" title="Bad (-)" aria-label="Bad" onClick=${() => say(false)}><${Bad} /></button>
-        <button class="al-button" title="Feedback, or what was expected (f)" disabled=${!info} onClick=${() => dialog("say", { one: { kind: "feedback", span_id: spanId } })}>Feedback…</button>
+        <button class="al-quiet al-writes" title="Good (+)" aria-label="Good" onClick=${() => say(true)}><${Good} /></button>
+        <button class="al-quiet al-writes" title="Bad (-)" aria-label="Bad" onClick=${() => say(false)}><${Bad} /></button>
+        <button class="al-button al-writes" title="Feedback, or what was expected (f)" disabled=${!info} onClick=${() => dialog("say", { one: { kind: "feedback", span_id: spanId } })}>Feedback…</button>
         <button class="al-button al-roomy" title="Copy the link (y)" onClick=${() => copy("the link", here())}>Copy link</button>
         <${Menu} label="More ▾" side="right">${(close) => {
           const item = (title, action, more) => html`<${Item} ...${more} onClick=${() => { close(); action(); }}>${title}<//>`;
@@ -87,10 +87,10 @@ export function Trace({ traceId, route, place, count, hasNext, hasPrevious, onSt
             ${item("Save as JSON", () => download(`traces/${part(traceId)}/data`, {}, `trace-${traceId}.json`))}
             ${item("Copy the link", () => copy("the link", here()))}
             ${item("Copy the id", () => copy("the id", traceId))}
-            ${item("Add to a dataset…", () => dialog("dataset"))}
+            ${item("Add to a dataset…", () => dialog("dataset"), { className: "al-writes" })}
             ${info?.session && item("Other traces of the session", () => go(address("traces", [], { filter: `session = '${info.session.replaceAll("'", "''")}'` })))}
             ${item("Compare with the previous", () => compare(traceId, info), { disabled: !info })}
-            ${item("Delete…", () => dialog("delete"), { className: "al-danger" })}`;
+            ${item("Delete…", () => dialog("delete"), { className: "al-danger al-writes" })}`;
         }}<//>
         <button class="al-quiet al-wide" title=${isFull ? "Beside the list (w)" : "The whole page (w)"} aria-label="Whole page" aria-pressed=${isFull}
           onClick=${() => change({ full: isFull ? null : "1" }, { replace: true })}>⤢</button>
@@ -101,7 +101,7 @@ export function Trace({ traceId, route, place, count, hasNext, hasPrevious, onSt
       </div>`}
       ${error && html`<div class="al-alert" role="alert">${error.message}</div>`}
       <${Viewer} found=${found} traceId=${traceId} spanId=${spanId} isFailed=${error !== null} act=${{
-        spanActions: (span) => span.parent !== -1 && html`<span class="al-thumbs">
+        spanActions: (span) => span.parent !== -1 && html`<span class="al-thumbs al-writes">
           <button class="al-quiet" title="This span is good" aria-label=${`${span.name} is good`} onClick=${() => say(true, span.id)}><${Good} /></button>
           <button class="al-quiet" title="This span is bad" aria-label=${`${span.name} is bad`} onClick=${() => say(false, span.id)}><${Bad} /></button></span>`,
         annotations: (span) => info?.assessments.some((one) => one.span_id === span.id) && html`<div class="al-said-here">
@@ -160,10 +160,10 @@ function Tags({ info, onDone }) {
   return html`
     ${Object.entries(info.tags).map(([key, value]) => html`
       <span class="al-chip al-tag" key=${key}><button class="al-link-plain" title="Change the tag" onClick=${() => setEdited({ key, value })}><span class="al-muted">${key}</span> ${value}</button>
-        <button class="al-x" aria-label=${`Take ${key} away`} title="Take away" onClick=${() => send({}, [key])}>✕</button></span>`)}
+        <button class="al-x al-writes" aria-label=${`Take ${key} away`} title="Take away" onClick=${() => send({}, [key])}>✕</button></span>`)}
     ${edited ? html`<form class="al-tag-form" onSubmit=${submit} onKeyDown=${(event) => { if (event.key === "Escape") { event.stopPropagation(); setEdited(null); } }}>
         <input class="al-input" name="key" aria-label="Tag" placeholder="tag" required autofocus=${!edited.key} ref=${(box) => box && !edited.key && !edited.isSeen && (edited.isSeen = true) && box.focus()} defaultValue=${edited.key ?? ""} />
         <input class="al-input" name="value" aria-label="Value" placeholder="value" defaultValue=${edited.value ?? ""} ref=${(box) => box && edited.key && !edited.isSeen && (edited.isSeen = true) && box.select()} />
         <button class="al-button">Set</button></form>`
-      : html`<button class="al-chip al-add" title="Add a tag" onClick=${() => setEdited({})}>+ tag</button>`}`;
+      : html`<button class="al-chip al-add al-writes" title="Add a tag" onClick=${() => setEdited({})}>+ tag</button>`}`;
 }
