@@ -207,6 +207,17 @@ def test_filter_and_time_are_those_of_the_list(client, opened):
     page.wait_for_url("**/#/dashboard?*range=1h*")
 
 
+def test_a_time_that_ends_now_shows_until_now(client, opened):
+    record(client, "only", at_ns=now_ns() - 50 * MINUTE)
+    client.flush()
+    page = opened("?range=1h")
+    links = buckets(page, "Requests")
+    links.first.wait_for()
+    assert links.count() > 20
+    full = [at for at in range(links.count()) if "OK 1" in label(links.nth(at))]
+    assert len(full) == 1 and full[0] < links.count() // 2
+
+
 # --- few traces, none ------------------------------------------------------------------------------------
 
 

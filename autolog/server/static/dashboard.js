@@ -16,7 +16,13 @@ const SERIES = {
 };
 const BUCKETS = matchMedia("(max-width: 700px)").matches ? 24 : 48;
 const MS = 1e6;
-const asked = (params) => ({ ...queryOf(params), order_by: null });
+
+// The last hour ends now, whenever its last trace was.
+function asked(params) {
+  const query = queryOf(params);
+  return { ...query, order_by: null, until: query.until ?? (params.range && nanoseconds(Date.now())) };
+}
+
 // What is not known of any of them stays unknown.
 const sum = (values) => values.reduce((all, one) => (one === null ? all : (all ?? 0) + one), null);
 

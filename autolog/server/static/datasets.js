@@ -73,5 +73,5 @@ function Value({ value }) {
   // One field of several words is read more easily than JSON.
   const [key, one] = entries.length === 1 && typeof entries[0][1] === "string" ? entries[0] : [];
   if (key !== undefined && !isOpen) return html`<button class="al-value-cell" aria-expanded="false" title="Unfold" onClick=${() => setOpen(true)}><span class="al-muted">${key}</span> ${one.slice(0, 300)}</button>`;
-  return html`<button class=${`al-value-cell al-mono ${isOpen ? "al-open" : ""}`} aria-expanded=${isOpen} title=${isOpen ? "Fold" : "Unfold"} onClick=${() => setOpen(!isOpen)}>${isOpen ? text : text.slice(0, 300)}</button>`;
+  return html`<button class=${`al-value-cell ${typeof value === "string" ? "" : "al-mono"} ${isOpen ? "al-open" : ""}`} aria-expanded=${isOpen} title=${isOpen ? "Fold" : "Unfold"} onClick=${() => setOpen(!isOpen)}>${isOpen ? text : text.slice(0, 300)}</button>`;
 }
