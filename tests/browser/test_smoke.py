@@ -11,13 +11,6 @@ def record():
     return al.get_trace(span.trace_id)
 
 
-def test_a_saved_trace_opens(client, tmp_path, new_page, screenshot):
-    page = new_page()
-    page.goto(record().save_html(tmp_path / "trace.html").as_uri())
-    page.get_by_role("treeitem").nth(1).wait_for()
-    screenshot(page)
-
-
 def test_the_web_page_opens(client, address, new_page, screenshot):
     record()
     page = new_page()

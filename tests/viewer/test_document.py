@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autolog as al
@@ -36,6 +36,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(values)
 def test_an_encoded_value_is_read_back_as_it_was(value):
     found = Texts()
@@ -43,6 +44,7 @@ def test_an_encoded_value_is_read_back_as_it_was(value):
     assert decoded(encoded(value, found), found.found) == value
 
 
+@settings(deadline=None)
 @given(values)
 def test_an_encoded_value_has_no_number_that_javascript_would_round(value):
     found = Texts()
@@ -56,6 +58,7 @@ def leaves(value):
     return [leaf for one in value for leaf in leaves(one)] if isinstance(value, list) else [value]
 
 
+@settings(deadline=None)
 @given(values)
 def test_the_place_of_a_cut_text_leads_to_all_of_it(value):
     found = Texts(longest=3)
@@ -210,6 +213,7 @@ def test_an_exception_is_told_with_its_stack(client):
     assert 'raise ValueError("broken")' in found["stack"]
 
 
+@settings(deadline=None)
 @given(inputs=values, outputs=values)
 def test_whatever_a_span_has_makes_a_document(inputs, outputs):
     from autolog.testing import fresh_client

@@ -10,7 +10,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autolog.viewer.page import page
@@ -36,6 +36,7 @@ def unpacked(written):
     return json.loads(gzip.decompress(base64.b64decode(packed)))
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_page_carries_its_document(text):
     assert unpacked(carried(text)) == {"text": text}

@@ -65,10 +65,10 @@ export function Panel({ tree, span, trace, found, host, query, tab, setTab, isPl
     <div class="tv-tabs" role="tablist" aria-label="What to show">
       ${tabs.map(({ name, title, count }) => html`<button key=${name} role="tab" aria-selected=${name === current.name} onClick=${() => setTab(name)}>${title}${count > 0 && html`<small>${number(count)}</small>`}</button>`)}
       <span class="tv-grow" />
-      <button class="tv-quiet" title=${isPlain ? "Texts are shown as they are" : "Markdown is shown formatted, JSON unpacked"} aria-pressed=${!isPlain} onClick=${() => setPlain(!isPlain)}>${isPlain ? "Plain" : "Formatted"}</button>
+      <button class="tv-quiet tv-form" title=${isPlain ? "Texts are shown as they are" : "Markdown is shown formatted, JSON unpacked"} aria-pressed=${!isPlain} onClick=${() => setPlain(!isPlain)}>${isPlain ? "Plain" : "Formatted"}</button>
     </div>
     <div class="tv-body" ref=${body} tabindex="0" role="tabpanel" aria-busy=${isLoading}>
-      <${Failure} tree=${tree} span=${span} detail=${detail} choose=${choose} />
+      <${Failure} ...${{ tree, span, trace, detail, choose }} />
       ${host?.annotations?.(span)}
       ${!host?.annotations && assessments.length > 0 && html`<${Assessments} assessments=${assessments} />`}
       ${error && html`<div class="tv-failure"><b>What is known of this span could not be got: ${error}</b> <${TextButton} act=${retry}>Try again<//></div>`}
@@ -99,13 +99,13 @@ function Figures({ span }) {
 }
 
 // What failed: here, with the stack, or in a span below, which the way leads to.
-function Failure({ tree, span, detail, choose }) {
+function Failure({ tree, span, trace, detail, choose }) {
   if (!span.isFailed && span.failedBelow === 0) return null;
   const below = span.failedBelow > 0 ? deepestFailure(tree, span) : null;
   const link = below && html`<${TextButton} act=${() => choose(below.id)}>${shownText(below.name)} →<//>`;
   if (!span.isFailed) return html`<div class="tv-failure tv-mild">${counted(span.failedBelow, "span")} below failed: ${link}</div>`;
   const error = detail?.error;
-  const message = detail?.description ?? span.errorType ?? "It failed.";
+  const message = detail?.description ?? (span.parent === -1 ? trace.info.error : null) ?? span.errorType ?? "It failed.";
   const isSaid = typeof message === "string" && error?.type && message.includes(error.type.split(".").at(-1));
   return html`<div class="tv-failure" role="alert">
     <div class="tv-message"><${Drawing} name="error" /><div>${error?.type && !isSaid && html`<b>${shownText(error.type)} </b>`}<${Prose} value=${message} form="code" fold=${800} lines=${10} /></div>
