@@ -138,42 +138,50 @@ def _paired(left: Sequence[SpanOutline], right: Sequence[SpanOutline]) -> list[P
     """Return the spans of both, in their order, those together that are the same step."""
     if not left or not right:
         return [*((span, None) for span in left), *((None, span) for span in right)]
-    partner = _in_order(left, right, _key)
-    _add(partner, left, right, _key)
-    _add(partner, left, right, _type)
+    keys, others = [(span.span_type, span.name) for span in left], [(span.span_type, span.name) for span in right]
+    partner = _in_order(keys, others)
+    _add(partner, keys, others)
+    # Between the same steps, one of the same type is the same with another name.
+    here = _after(len(left), {place: place for place in partner})
+    there = _after(len(right), {other: place for place, other in partner.items()})
+    _add(
+        partner,
+        [(span.span_type, place) for span, place in zip(left, here, strict=True)],
+        [(span.span_type, place) for span, place in zip(right, there, strict=True)],
+    )
     return _merged(left, right, partner)
 
 
-def _key(span: SpanOutline) -> tuple[str, str]:
-    return span.span_type, span.name
-
-
-def _type(span: SpanOutline) -> str:
-    return span.span_type
-
-
-def _in_order(left: Sequence[SpanOutline], right: Sequence[SpanOutline], key: Any) -> dict[int, int]:
+def _in_order(left: Sequence[Any], right: Sequence[Any]) -> dict[int, int]:
     """Return the places of the right for those of the left, of the longest runs that both have."""
-    if max(len(left), len(right)) > _MOST_ORDERED:
-        return {}
     import difflib
 
-    matcher = difflib.SequenceMatcher(None, list(map(key, left)), list(map(key, right)), autojunk=False)
-    return {
-        block.a + number: block.b + number for block in matcher.get_matching_blocks() for number in range(block.size)
-    }
+    if max(len(left), len(right)) > _MOST_ORDERED:
+        return {}
+    blocks = difflib.SequenceMatcher(None, left, right, autojunk=False).get_matching_blocks()
+    return {block.a + number: block.b + number for block in blocks for number in range(block.size)}
 
 
-def _add(partner: dict[int, int], left: Sequence[SpanOutline], right: Sequence[SpanOutline], key: Any) -> None:
-    """Pair those that are left over and have one key, the first with the first."""
+def _add(partner: dict[int, int], left: Sequence[Any], right: Sequence[Any]) -> None:
+    """Pair those that are left over and equal, the first with the first."""
     taken = set(partner.values())
     free: dict[Any, list[int]] = {}
     for place in range(len(right) - 1, -1, -1):
         if place not in taken:
-            free.setdefault(key(right[place]), []).append(place)
-    for place, span in enumerate(left):
-        if place not in partner and free.get(key(span)):
-            partner[place] = free[key(span)].pop()
+            free.setdefault(right[place], []).append(place)
+    for place, key in enumerate(left):
+        if place not in partner and free.get(key):
+            partner[place] = free[key].pop()
+
+
+def _after(size: int, steps: Mapping[int, int]) -> list[int]:
+    """Return for each place what the last of `steps` before it is, or -1."""
+    found: list[int] = []
+    last = -1
+    for place in range(size):
+        found.append(last)
+        last = steps.get(place, last)
+    return found
 
 
 def _merged(left: Sequence[SpanOutline], right: Sequence[SpanOutline], partner: Mapping[int, int]) -> list[Pair]:
