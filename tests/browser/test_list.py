@@ -514,3 +514,19 @@ def test_a_list_is_not_asked_for_whole(client, opened):
     counted(page, "700 traces")
     rows(page).nth(5).wait_for()
     assert int(page.get_by_role("grid").get_attribute("aria-rowcount")) < 300
+
+
+def test_a_server_that_was_away_is_found_again(client, address, browser):
+    sample.record(client, 3)
+    page = browser.new_page()  # whose failed requests the console tells of
+    page.goto(address)
+    counted(page, "3 traces")
+    page.route("**/api/traces?**", lambda route: route.abort())
+    page.get_by_role("button", name="Duration").click()
+    page.get_by_role("alert").get_by_text("The server does not answer.").wait_for()
+    page.unroute("**/api/traces?**")
+    al.start_span("just now").end()
+    client.flush()
+    rows(page).get_by_text("just now").wait_for()
+    assert page.get_by_role("alert").count() == 0
+    page.close()

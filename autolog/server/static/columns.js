@@ -100,7 +100,7 @@ export const COLUMNS = [
     show: ({ info }) => info.cost && html`<span title=${`${money(info.cost.total)}: input ${money(info.cost.input)}, output ${money(info.cost.output)}`}>${dollars(info.cost.total)}</span>` },
   { id: "session", title: "Session", width: 54, order: "session", has: (info) => info.session, show: valueOf("session") },
   { id: "user", title: "User", width: 44, order: "user", has: (info) => info.user, show: valueOf("user") },
-  { id: "tags", title: "Tags", width: 150, has: (info) => Object.keys(info.tags).length, show: Tags },
+  { id: "tags", title: "Tags", width: 154, has: (info) => Object.keys(info.tags).length, show: Tags },
   { id: "version", title: "Version", width: 46, order: "version", has: (info) => info.version, show: valueOf("version") },
   { id: "feedback", title: "Feedback", width: 84, has: (info) => info.assessments.some((one) => one.kind === "feedback"), show: Feedback },
   { id: "experiment", title: "Experiment", width: 90, order: "experiment", isOptional: true, show: valueOf("experiment") },

@@ -47,7 +47,9 @@ export function Page({ route, health }) {
   const open = (info) => { setCursor(info.trace_id); go(hrefOf(info), { replace: openId !== null }); };
   const close = () => { setCursor(openId); go(address("traces", [], listParams)); };
 
-  useChanges(() => traces.refresh(isAtTop), !isPaused);
+  // A server that was away and is back tells of a change first.
+  const wasAway = error && (error.status === 0 || error.status >= 500);
+  useChanges(() => (wasAway ? traces.load() : traces.refresh(isAtTop)), !isPaused);
   const isRunning = rows.some((row) => row.state === "IN_PROGRESS");
   useEffect(() => everySeconds(isRunning ? 1 : 30, setNow), [isRunning]);
   useEffect(() => { setNow(Date.now()); if (query) setScrollTo({ top: true }); selection.clear(); }, [query]);
@@ -114,9 +116,9 @@ export function Page({ route, health }) {
       : html`<div class="al-summary"><span aria-live="polite">${isWrong ? "" : summary(count, rows, isLoading)}</span>
           ${traces.fresh > 0 && html`<button class="al-fresh" onClick=${() => (params.order ? change({ order: null }) : traces.load())}>${traces.fresh >= 100 ? "100+" : traces.fresh} new – show</button>`}</div>`}
     ${error && !isWrong && html`<div class="al-alert" role="alert">${error.message} <button class="al-link" onClick=${traces.load}>Try again</button></div>`}
-    ${isEmpty && (isNarrowed ? html`<${NoMatch} params=${params} />` : html`<${NoTraces} health=${health} />`)}
     <${Table} rows=${rows} columns=${columns} selected=${selection.ids} isAllSelected=${selection.isAll} cursor=${at} order=${params.order} now=${now}
-      slowest=${slowest} isDim=${(isLoading && query === null) || (isLoading && rows.length > 0 && traces.token === null)} scrollTo=${scrollTo} hrefOf=${hrefOf} onOpen=${open} onFilter=${filter}
+      slowest=${slowest} empty=${isEmpty && (isNarrowed ? html`<${NoMatch} params=${params} />` : html`<${NoTraces} health=${health} />`)}
+      isDim=${(isLoading && query === null) || (isLoading && rows.length > 0 && traces.token === null)} scrollTo=${scrollTo} hrefOf=${hrefOf} onOpen=${open} onFilter=${filter}
       onOrder=${order} onWidth=${setWidth} onMore=${traces.more} onTop=${setAtTop}
       onSelect=${(info, place, isRange) => { setCursor(info.trace_id); selection.toggle(rows, place, isRange); }}
       onSelectLoaded=${(isOn) => selection.loaded(rows, isOn)} onTouch=${loadTrace} />

@@ -2,8 +2,10 @@
 import { useEffect, useRef } from "./viewer/preact.js";
 import { url } from "./api.js";
 
-// At most one call in this time, and none while the one before is at work.
+// Milliseconds: between two calls, before the first, and before a server that refused is asked again.
 const PAUSE = 700;
+const SOON = 50;
+const RETRY = 5000;
 
 // Call `onChange`, which may return a promise, after each change. A hidden page listens to nothing, for a browser has
 // six connections to a server and each listener holds one; it is called when it is seen again.
@@ -16,6 +18,8 @@ export function useChanges(onChange, isActive = true) {
     let isBusy = false;
     let isDue = false;
     let timer = 0;
+    let retry = 0;
+    let ranAt = 0;
     const run = async () => {
       timer = 0;
       isBusy = true;
@@ -26,20 +30,27 @@ export function useChanges(onChange, isActive = true) {
         // The next change tries again; a list that can't be loaded says so itself.
       }
       isBusy = false;
-      if (isDue && source) timer = setTimeout(run, PAUSE);
+      ranAt = Date.now();
+      if (isDue && source) due();
     };
     const due = () => {
       isDue = true;
-      if (!isBusy && !timer) timer = setTimeout(run, 50);
+      if (!isBusy && !timer) timer = setTimeout(run, Math.max(SOON, ranAt + PAUSE - Date.now()));
+    };
+    // Browsers try again by themselves when a connection breaks, but not when a proxy answers for a server that is away.
+    const again = () => {
+      if (source?.readyState === EventSource.CLOSED) retry = setTimeout(listen, RETRY);
     };
     const listen = () => {
       source = new EventSource(url("changes"), { withCredentials: true });
       source.addEventListener("change", due);
+      source.addEventListener("error", again);
     };
     const stop = () => {
       source?.close();
       source = null;
       clearTimeout(timer);
+      clearTimeout(retry);
       timer = 0;
     };
     const seen = () => {

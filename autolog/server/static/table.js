@@ -20,11 +20,11 @@ export function useMedia(query) {
   return is;
 }
 
-// `rows` are infos; `cursor` the id of the one that keys act on; `hrefOf(info)` its address. Of what is done:
+// `rows` are infos; `empty` is shown where there are none; `cursor` the id of the one that keys act on; `hrefOf(info)` its address. Of what is done:
 // onOpen(info), onSelect(info, index, isRange), onFilter(condition, isExcluded), onOrder(column), onWidth(id, width | null),
 // onMore() near the end, onTop(isAtTop) when the first row comes into sight or leaves it, onTouch() before anything is opened.
 export function Table(props) {
-  const { rows, columns, selected, isAllSelected, cursor, order, slowest, now, isDim, onMore, onTop, onTouch, scrollTo } = props;
+  const { rows, columns, selected, isAllSelected, cursor, order, slowest, now, isDim, empty, onMore, onTop, onTouch, scrollTo } = props;
   const isNarrow = useMedia("(max-width: 700px)");
   const height = isNarrow ? NARROW : HEIGHT;
   const scroller = useRef(null);
@@ -62,6 +62,7 @@ export function Table(props) {
       aria-label="Traces" aria-rowcount=${rows.length} tabindex="-1">
       <div class="al-table-inside" style=${{ "--al-columns": template }}>
         ${!isNarrow && html`<${Header} ...${props} />`}
+        ${empty}
         <div role="rowgroup" style=${{ height: `${rows.length * height}px`, position: "relative" }}>
           <div style=${{ transform: `translateY(${first * height}px)` }}>
             ${seen.map((info, index) => html`
@@ -126,7 +127,7 @@ function clicked(event, info, { onFilter, onOpen }) {
 }
 
 function Box({ info, index, isSelected, act }) {
-  return html`<span role="gridcell" class="al-box" onClick=${(event) => { event.stopPropagation(); act.onSelect(info, index, event.shiftKey); }}>
+  return html`<span role="gridcell" class="al-box" onMouseDown=${(event) => event.shiftKey && event.preventDefault()} onClick=${(event) => { event.stopPropagation(); act.onSelect(info, index, event.shiftKey); }}>
     <input type="checkbox" tabindex="-1" aria-label=${`Select ${info.name}`} checked=${isSelected} onClick=${(event) => event.preventDefault()} /></span>`;
 }
 
