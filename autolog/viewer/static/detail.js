@@ -164,7 +164,7 @@ function Table({ title, value }) {
 function InputsOf({ value, title }) {
   if (value === undefined) return null;
   const only = soleText(value);
-  return only ? html`<${Section} title=${`${title} · ${shownText(only)}`}><${Value} value=${value[only]} /><//>` : html`<${Section} title=${title}><${Fields} value=${value} /><//>`;
+  return only ? html`<${Section} title=${only.toLowerCase() === title.toLowerCase() ? title : `${title} · ${shownText(only)}`}><${Value} value=${value[only]} /><//>` : html`<${Section} title=${title}><${Fields} value=${value} /><//>`;
 }
 
 // The name of the one text that is all there is.
@@ -179,7 +179,7 @@ function InAndOut({ detail, span }) {
   return html`${tool && (tool.description || tool.name !== span.name) && html`<p class="tv-told"><b><${Marked} text=${tool.name} /></b> ${tool.description && html`<${Prose} value=${tool.description} fold=${300} />`}</p>`}
     <${InputsOf} value=${detail.inputs} title=${tool ? "Arguments" : "Inputs"} />
     <${InputsOf} value=${detail.outputs} title=${tool ? "Result" : "Outputs"} />
-    ${isEmpty && html`<p class="tv-muted">Nothing was recorded of what went in and came out.</p>`}`;
+    ${isEmpty && html`<p class="tv-muted">${span.isRunning ? "It is still running." : "Nothing was recorded of what went in and came out."}</p>`}`;
 }
 
 function Embeddings({ found }) {

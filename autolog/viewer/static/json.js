@@ -141,7 +141,7 @@ function shownValue(value, isOpen, query, getRest) {
   }
   if (isLong(value)) {
     const text = value instanceof Shortened ? value.text : value;
-    const size = html`<span class="tv-size">${compact(value.length)} characters</span>`;
+    const size = html`<span class="tv-count">${compact(value.length)} characters</span>`;
     return isOpen ? size : html`<span class="tv-string">${markedParts(JSON.stringify(text.slice(0, cutAt(text, 200))).slice(0, -1), query)}…</span>${size}`;
   }
   if (isContainer(value)) return html`<span class="tv-size">${isOpen ? countOf(value) : summaryOf(value)}</span>`;

@@ -4,6 +4,7 @@ import { duration } from "./formats.js";
 import { typeKind } from "./icons.js";
 
 const LEAST_TICK = 62;
+const LEAST_LABEL = 44;
 
 // The ticks of a stretch of time that is `width` pixels wide, at round moments: [{at, share}], in nanoseconds.
 export function ticksOf({ from, to }, width) {
@@ -14,7 +15,7 @@ export function ticksOf({ from, to }, width) {
   const ticks = [];
   for (let at = Math.ceil(from / step) * step; at <= to && ticks.length < 30; at += step) {
     const share = (at - from) / (to - from);
-    if (share < 0.96) ticks.push({ at, share });
+    ticks.push({ at, share });
   }
   return ticks;
 }
@@ -45,7 +46,7 @@ export function Axis({ range, width, onZoom }) {
   };
   return html`<div class="tv-axis" ref=${ref} title="Drag to look closer" onPointerDown=${start} onPointerMove=${move}
     onPointerUp=${end} onPointerCancel=${() => setDrag(null)}>
-    ${ticksOf(range, width).map(({ at, share }) => html`<span key=${at} style=${{ left: percentOf(share) }}>${duration(at)}</span>`)}
+    ${ticksOf(range, width).filter(({ share }) => share * width < width - LEAST_LABEL).map(({ at, share }) => html`<span key=${at} style=${{ left: percentOf(share) }}>${duration(at)}</span>`)}
     ${drag && html`<i style=${{ left: percentOf(Math.min(...drag)), width: percentOf(Math.abs(drag[1] - drag[0])) }} />`}
   </div>`;
 }
