@@ -9,12 +9,11 @@ import pytest
 
 import autolog as al
 from autolog import sample
+from autolog.server.access import Token
+from autolog.server.app import create_app
 from autolog.testing import traces
 
 testclient = pytest.importorskip("starlette.testclient")
-
-from autolog.server.access import Token
-from autolog.server.app import create_app
 
 BASE = "http://127.0.0.1:4321"
 HOSTILE = "<script>alert(1)</script>'; DROP TABLE traces; -- \u202e\x00"

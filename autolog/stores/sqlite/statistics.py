@@ -26,7 +26,7 @@ from autolog.search.query import TraceQuery
 from autolog.stores.sqlite.conditions import Sql, expression
 from autolog.stores.sqlite.functions import Functions
 from autolog.stores.sqlite.readers import limited
-from autolog.stores.sqlite.rows import STATES, STATUSES
+from autolog.stores.sqlite.rows import STATES, STATUSES, whole
 from autolog.stores.sqlite.selection import MOST, MOST_WITH_SPANS, Select, Selection, bounds_of
 
 MOST_GROUPS = 12
@@ -87,8 +87,8 @@ class Sums:
             percentile(took, 0.5),
             percentile(took, 0.95),
             percentile(took, 0.99),
-            None if self.input_tokens is None else int(self.input_tokens) * share,
-            None if self.output_tokens is None else int(self.output_tokens) * share,
+            None if self.input_tokens is None else whole(int(self.input_tokens) * share),
+            None if self.output_tokens is None else whole(int(self.output_tokens) * share),
             None if self.cost is None else self.cost * share,
         )
 
