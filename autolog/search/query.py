@@ -11,8 +11,7 @@ from autolog.capture import clean_text
 from autolog.errors import InvalidQuery
 from autolog.ids import now_ns
 from autolog.model.trace import TraceState
-from autolog.search import fields
-from autolog.search.fields import Field, Kind, Scope
+from autolog.search.fields import Field, Scope
 from autolog.search.filter import AllOf, Comparison, Node, Operator, SomeSpan, conjuncts, parse
 from autolog.search.order import NEWEST_FIRST, START, Key, parse_order
 from autolog.search.page import Cursor, Place, digest
@@ -120,24 +119,3 @@ def nanoseconds(name: str, moment: Moment) -> int:
     if isinstance(moment, bool) or not isinstance(moment, int) or abs(moment) >= 2**63:
         raise InvalidQuery(f"{name} must be a datetime, or nanoseconds since the epoch, not {moment!r}")
     return moment
-
-
-NOT_GROUPED = ("", "none")
-
-
-def grouping(group_by: str | None) -> Field | None:
-    """Return the field that statistics are grouped by; raise `InvalidQuery` for one that has no few values to group by."""
-    if group_by is None or group_by.lower() in NOT_GROUPED:
-        return None
-    try:
-        field = fields.find(clean_text(group_by))
-    except fields.UnknownField as error:
-        raise InvalidQuery(f"group_by {group_by[:80]!r}: {error}") from None
-    is_of_trace = field.scope in (Scope.TAG, Scope.METADATA) or (
-        field.scope is Scope.TRACE and field.kind in (Kind.TEXT, Kind.CHOICE)
-    )
-    if not is_of_trace and field not in (Field(Scope.SPAN, "model"), Field(Scope.SPAN, "provider")):
-        raise InvalidQuery(
-            f"group_by {group_by[:80]!r}: grouped by a text of the trace, such as name, version, tags.<key>, or by model"
-        )
-    return field
