@@ -8,6 +8,8 @@ import pytest
 
 import autolog as al
 from autolog import sample
+from autolog.server.access import Token
+from tests.browser.conftest import served
 
 HOSTILE = "<img src=x onerror=alert(1)>?#%&+ 한국어"
 MOST_NODES = 4_000
@@ -187,6 +189,23 @@ def test_hostile_names_and_records_are_text(client, opened, screenshot):
     rows(page).first.get_by_role("button").first.click()
     assert page.locator("main img").count() == 0
     screenshot(page)
+
+
+def test_who_may_only_read_is_offered_no_changes(client, new_page):
+    sample.record(client, 3)
+    dataset("golden", 1)
+    secret = "r" * 20
+    with served(client, tokens=[Token(secret, "read")]) as address:
+        page = new_page()
+        page.goto(f"{address}/#/datasets/golden")
+        page.get_by_label("Token").fill(secret)
+        page.keyboard.press("Enter")
+        rows(page).first.wait_for()
+        assert page.get_by_role("button", name="Delete…").is_hidden()
+        page.goto(f"{address}/#/sessions/chat-0")
+        page.get_by_role("table", name="Turns").wait_for()
+        assert page.get_by_label("Good, turn 1").is_hidden()
+        page.goto("about:blank")
 
 
 def test_where_there_are_none_the_page_says_how_to_make_one(opened, screenshot):

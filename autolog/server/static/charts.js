@@ -224,3 +224,6 @@ export function Legend({ series, hidden, onToggle }) {
 }
 
 export const colour = (index) => `var(--al-c${index % 12})`;
+
+// When the buckets of statistics begin, in ms.
+export const timesOf = ({ buckets }) => buckets.map((ns) => Math.round(ns / 1000) / 1000);

@@ -52,9 +52,9 @@ function Records({ name }) {
   return html`
     <div class="al-session-head"><a class="al-button" href=${address("datasets")} aria-label="All datasets">←</a><h1 title=${name}>${name}</h1>
       <span class="al-muted">${answer && counted(answer.dataset.records, "record")}</span>
-      ${selected.size > 0 && html`<button class="al-button al-danger" onClick=${() => setAsked("records")}>Delete ${counted(selected.size, "record")}…</button>`}
+      ${selected.size > 0 && html`<button class="al-button al-danger al-writes" onClick=${() => setAsked("records")}>Delete ${counted(selected.size, "record")}…</button>`}
       <${Menu} label="Export ▾" side="right">${(close) => ["jsonl", "csv"].map((format) => html`<${Item} onClick=${() => { download(`${path}/export`, { format }, `${name}.${format}`); close(); }}>${format.toUpperCase()}<//>`)}<//>
-      <button class="al-button al-danger" onClick=${() => setAsked("dataset")}>Delete…</button></div>
+      <button class="al-button al-danger al-writes" onClick=${() => setAsked("dataset")}>Delete…</button></div>
     ${rows.length > 0 ? html`<${Grid} label="Records" columns=${columns} rows=${rows} keyOf=${(one) => one.record_id} onMore=${more} />` : html`<${Missing} ...${state}><h2>This dataset is empty.</h2><//>`}
     ${asked && html`<${Sure} ask=${deletion[asked]} onClose=${() => setAsked(null)} />`}`;
 }

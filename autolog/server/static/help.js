@@ -13,6 +13,8 @@ const KEYS = [
     ["J K", "next, previous trace"], ["+ -", "good, bad"], ["f", "feedback or what was expected"], ["y", "copy the link"],
     ["w", "the whole page"],
   ]],
+  ["In a session", [["j k ↓ ↑", "next, previous turn"], ["o", "open its trace"], ["+ -", "good, bad"]]],
+  ["Two traces", [["j k ↓ ↑", "next, previous pair"], ["n p", "next, previous change"], ["s", "swap sides"], ["y", "copy the link"]]],
 ];
 
 export function Help({ pages, onClose }) {

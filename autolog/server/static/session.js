@@ -76,7 +76,7 @@ function Turn({ info, before, number, isAt, condition, onSay, onFocus }) {
         <a href=${href} aria-label=${`Trace of turn ${number}`}>${info.name}</a>
         ${[info.end_time_ns !== null && duration(info.end_time_ns - info.start_time_ns), info.usage && counted(tokensOf(info), "token"), info.cost && money(info.cost.total)].filter(Boolean).map((text) => html`<span>${text}</span>`)}
         ${said.filter((one) => typeof one.value !== "boolean" || one.source.source_type !== "HUMAN").map((one) => html`<span class="al-chip" title=${one.rationale}>${one.name} ${one.value === null ? "✕" : verdict(one.value)}</span>`)}
-        <span class="al-thumbs">${[[true, Good, "Good"], [false, Bad, "Bad"]].map(([value, Icon, title]) => html`
+        <span class="al-thumbs al-writes">${[[true, Good, "Good"], [false, Bad, "Bad"]].map(([value, Icon, title]) => html`
           <button class="al-quiet" aria-pressed=${mine(value)} title=${title} aria-label=${`${title}, turn ${number}`} onClick=${() => onSay(value)}><${Icon} /></button>`)}</span>
       </p>
     </div></div>`;
