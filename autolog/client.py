@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("autolog")
 
 _MOST = 2**31
+_DELETED_AT_ONCE = 1_000
 _MOST_BUCKETS = 1_000
 
 AS_BEFORE: Any = object()
@@ -538,9 +539,7 @@ class Client:
         self._pipeline.flush()
         return self._store.statistics(query, group_by, _buckets(buckets))
 
-    def statistics_details(
-        self, filter_string: str | None = None, *, buckets: int = 60, **conditions: Any
-    ) -> Details:
+    def statistics_details(self, filter_string: str | None = None, *, buckets: int = 60, **conditions: Any) -> Details:
         """Return the most frequent errors of these traces, the steps that take most time, and what feedback comes to."""
         from autolog.search.query import TraceQuery
 
@@ -549,7 +548,12 @@ class Client:
         return self._store.details(query, _buckets(buckets))
 
     def search_sessions(
-        self, filter_string: str | None = None, *, max_results: int = 100, page_token: str | None = None, **conditions: Any
+        self,
+        filter_string: str | None = None,
+        *,
+        max_results: int = 100,
+        page_token: str | None = None,
+        **conditions: Any,
     ) -> PagedList[Session]:
         """Return the sessions with a trace that meets the filter and the conditions of `search_traces`.
 
@@ -611,24 +615,32 @@ class Client:
         before_ns = None if before is None else nanoseconds("before", before)
         most = _MOST if max_traces is None else max_traces
         self._pipeline.flush()
-        if filter_string is not None:
-            ids = self._meeting(filter_string, ids, before_ns, experiment, most)
-        return self._store.delete(ids, experiment, before_ns, most)
-
-    def _meeting(
-        self, filter_string: str, ids: Sequence[str] | None, before_ns: int | None, experiment: str | None, most: int
-    ) -> list[str]:
+        if filter_string is None:
+            return self._store.delete(ids, experiment, before_ns, most)
         if not filter_string.strip():
             raise InvalidQuery("an empty filter would delete everything; leave it out, or say what to delete")
+        return self._delete_meeting(filter_string, ids, before_ns, experiment, most)
+
+    def _delete_meeting(
+        self, filter_string: str, ids: Sequence[str] | None, before_ns: int | None, experiment: str | None, most: int
+    ) -> int:
+        """Delete what meets a filter, a page at a time: there may be more than there is room for."""
         from autolog.search.query import TraceQuery
 
-        most = most if ids is None else _MOST
-        query = TraceQuery.build(
-            filter_string, order_by="timestamp", until=before_ns, experiment=experiment, max_results=most
-        )
         wanted = None if ids is None else set(ids)
-        found = [info.trace_id for info in self._store.search(query)]
-        return [trace_id for trace_id in found if wanted is None or trace_id in wanted]
+        deleted, token = 0, None
+        while deleted < most:
+            query = TraceQuery.build(
+                filter_string, order_by="timestamp", until=before_ns, experiment=experiment, page_token=token,
+                max_results=_DELETED_AT_ONCE,
+            )  # fmt: skip
+            page = self._store.search(query)
+            found = [info.trace_id for info in page if wanted is None or info.trace_id in wanted]
+            deleted += self._store.delete(found, experiment, before_ns, most - deleted)
+            token = page.token
+            if token is None:
+                break
+        return deleted
 
     # --- what is said of traces, and what they belong to -----------------------------------------
 
