@@ -13,8 +13,7 @@ _IMPORT = re.compile(r"^import\s[^;]*?from\s+['\"](?P<path>\./[^'\"]+)['\"];?\n"
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:const|let|function|class)\b)", re.MULTILINE)
 
 
-_COMMENT = re.compile(r"^\s*(?:/\*\*.*?\*/|//[^\n]*)\n", re.MULTILINE | re.DOTALL)
-_INDENT = re.compile(r"^\s+", re.MULTILINE)
+_FOR_READERS = re.compile(r"^[ \t]*(?://[^\n]*\n|/\*.*?\*/[ \t]*\n|\n)|^[ \t]+", re.MULTILINE | re.DOTALL)
 
 
 @cache
@@ -29,11 +28,11 @@ def bundle(entry: str) -> str:
 
 
 def slim(source: str) -> str:
-    """Return a script without what only people read: comments that have lines of their own, and indentation.
+    """Return a script or a style without what only people read: comments that have lines of their own, and indentation.
 
-    No text of a script may span lines, but for HTM's templates, which don't mind.
+    No text in it may span lines, but for HTM's templates, which don't mind.
     """
-    return _INDENT.sub("", _COMMENT.sub("", source))
+    return _FOR_READERS.sub("", source)
 
 
 def _add(path: Path, found: dict[Path, str]) -> None:

@@ -6,14 +6,13 @@ import base64
 import gzip
 import hashlib
 import html
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from autolog import capture
-from autolog.viewer.bundle import LIBRARY, STATIC, bundle
+from autolog.viewer.bundle import LIBRARY, STATIC, bundle, slim
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -61,8 +60,8 @@ def _file() -> _Parts:
 @cache
 def _notebook() -> _Parts:
     # Every output of a notebook has the viewer in it: packed, it is a third as long.
-    style, library = _lean(_style("viewer.css", "notebook.css")), LIBRARY.read_text(encoding="utf-8")
-    script, loader = _lean(bundle("notebook.js")), _lean(bundle("loader.js"))
+    style, library = _style("viewer.css", "notebook.css"), LIBRARY.read_text(encoding="utf-8")
+    script, loader = bundle("notebook.js"), bundle("loader.js")
     packed = _packed_tightly(f"{style}\0{library}\0{script}".encode())
     scripts = f'<script type="application/gzip" id="parts">{packed}</script>\n<script type="module">{loader}</script>\n'
     return _Parts(_policy((loader, library, script), _schemes(style)), "", scripts, _packed_tightly)
@@ -72,7 +71,7 @@ _PLACES = {"file": _file, "notebook": _notebook}
 
 
 def _style(*names: str) -> str:
-    return "".join((STATIC / name).read_text(encoding="utf-8") for name in names)
+    return slim("".join((STATIC / name).read_text(encoding="utf-8") for name in names))
 
 
 def _schemes(style: str) -> list[str]:
@@ -88,14 +87,6 @@ def _policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
         f"default-src 'none'; script-src {' '.join(map(_hash, scripts))}; style-src {' '.join(map(_hash, styles))}; "
         "img-src data: blob:; media-src data: blob:; base-uri 'none'; form-action 'none'"
     )
-
-
-_FOR_READERS = re.compile(r"^[ \t]*(?://[^\n]*\n|/\*.*?\*/[ \t]*\n|\n)|^[ \t]+", re.MULTILINE | re.DOTALL)
-
-
-def _lean(source: str) -> str:
-    """Return a script or a style without comments that have lines of their own, and without indentation."""
-    return _FOR_READERS.sub("", source)
 
 
 def _packed(content: bytes) -> str:
