@@ -23,7 +23,8 @@ export function Windowed({ items, keyOf, draw, estimate, onMore, scrollTo, heade
     const { scrollTop, clientHeight } = scroller.current;
     // Steps, so that not every pixel draws anew.
     const from = Math.floor((scrollTop - BEYOND) / 100) * 100;
-    setView((was) => (was.from === from && was.to === from + clientHeight + 2 * BEYOND + 100 ? was : { from, to: from + clientHeight + 2 * BEYOND + 100 }));
+    const to = from + clientHeight + 2 * BEYOND + 100;
+    setView((was) => (was.from === from && was.to === to ? was : { from, to }));
   }, []);
   const watcher = useMemo(() => new ResizeObserver((entries) => {
     let above = 0;
@@ -64,7 +65,8 @@ export function Windowed({ items, keyOf, draw, estimate, onMore, scrollTo, heade
     ${header}
     <div role="rowgroup" class="al-windowed" ref=${top} style=${{ height: `${offsets[items.length]}px` }}>
       <div style=${{ transform: `translateY(${offsets[first]}px)` }}>
-        ${items.slice(first, last).map((item, index) => html`<${Row} key=${keyOf(item)} index=${first + index} watcher=${watcher}>${draw(item, first + index)}<//>`)}
+        ${items.slice(first, last).map((item, index) => html`
+          <${Row} key=${keyOf(item)} index=${first + index} watcher=${watcher}>${draw(item, first + index)}<//>`)}
       </div>
     </div></div>`;
 }
@@ -91,18 +93,24 @@ function below(offsets, place) {
 }
 
 // A table. A column is {title, width in pixels or `grow`, show(row), isNumber}; the first one names the row and leads to
-// `hrefOf(row)`. On narrow screens rows become cards, whose cells have their titles with them.
+// `hrefOf(row)`, unless it `isPlain`. On narrow screens rows become cards, whose cells have their titles with them.
 export function Grid({ label, columns, rows, keyOf, hrefOf, onMore, atOf }) {
   const template = columns.map(({ width, grow }) => (width ? `${width}px` : `minmax(80px, ${grow}fr)`)).join(" ");
-  const header = html`<div role="rowgroup" class="al-grid-head"><div role="row" class="al-grid-row">${columns.map(({ title, isNumber }) => html`<span role="columnheader" class=${isNumber ? "al-number" : ""}>${title}</span>`)}</div></div>`;
-  const draw = (row) => html`<div role="row" class="al-grid-row ${atOf?.(row) ? "al-at" : ""}" onClick=${(event) => hrefOf && followed(event)}>
-    ${columns.map(({ title, grow, show, isNumber, isPlain }, index) => {
-      const shown = show(row);
-      const isEmpty = shown === null || shown === "" || shown === undefined || shown === false;
-      return html`<span role="cell" data-title=${title} class=${[isNumber && "al-number", isEmpty && "al-is-empty", grow && "al-grown", isPlain && "al-plain"].filter(Boolean).join(" ")}>${index === 0 && hrefOf && !isPlain ? html`<a href=${hrefOf(row)}>${shown}</a>` : shown}</span>`;
-    })}</div>`;
-  return html`<${Windowed} role="table" aria-label=${label} aria-rowcount=${rows.length} class="al-grid" items=${rows} keyOf=${keyOf} draw=${draw}
-    estimate=${estimate} onMore=${onMore} header=${header} style=${{ "--al-columns": template }} tabindex="-1" />`;
+  const titles = columns.map(({ title, isNumber }) => html`<span role="columnheader" class=${isNumber ? "al-number" : ""}>${title}</span>`);
+  const header = html`<div role="rowgroup" class="al-grid-head"><div role="row" class="al-grid-row">${titles}</div></div>`;
+  const draw = (row) => html`
+    <div role="row" class=${`al-grid-row ${atOf?.(row) ? "al-at" : ""}`} onClick=${(event) => hrefOf && followed(event)}>
+      ${columns.map((column, index) => html`<${Cell} column=${column} row=${row} href=${index === 0 && hrefOf ? hrefOf(row) : null} />`)}</div>`;
+  return html`<${Windowed} role="table" aria-label=${label} aria-rowcount=${rows.length} class="al-grid" tabindex="-1" header=${header}
+    items=${rows} keyOf=${keyOf} draw=${draw} estimate=${estimate} onMore=${onMore} style=${{ "--al-columns": template }} />`;
+}
+
+function Cell({ column: { title, grow, show, isNumber, isPlain }, row, href }) {
+  const shown = show(row);
+  const isEmpty = shown === null || shown === "" || shown === undefined || shown === false;
+  const classes = [isNumber && "al-number", isEmpty && "al-is-empty", grow && "al-grown", isPlain && "al-plain"];
+  return html`<span role="cell" data-title=${title} class=${classes.filter(Boolean).join(" ")}>
+    ${href && !isPlain ? html`<a href=${href}>${shown}</a>` : shown}</span>`;
 }
 
 const estimate = () => (innerWidth <= 700 ? 76 : 31);
