@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -63,7 +63,7 @@ def serve(
             if on_listening is not None:
                 on_listening(address)
             if open_browser:
-                page = address + (f"?token={quote(tokens[-1].secret)}" if tokens else "")
+                page = f"{address}{_login(tokens)}"
                 # Some browsers are waited for, and they wait for the page.
                 threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
 
@@ -72,6 +72,14 @@ def serve(
                 Server(app, told).run(sockets=[bound])
         finally:
             client.close()
+
+
+def _login(tokens: Sequence[Token]) -> str:
+    """Return what stands behind the page's address for the one that starts the server: they may do what any token may."""
+    best = sorted(
+        (one for one in tokens if one.may != "send"), key=lambda one: (one.may != "write", one.experiment or "")
+    )
+    return f"?token={quote(best[0].secret)}" if best else ""
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
@@ -241,17 +242,16 @@ def test_the_browser_opens_when_the_page_answers(client, monkeypatch):
     seen = []
 
     def opened(url):
-        # Answered by this very server, once its loop runs on: here, it accepts connections already.
-        address = url.partition("/?")[0].removeprefix("http://")
-        host, port = address.split(":")
-        socket.create_connection((host, int(port)), timeout=30).close()
-        seen.append(url)
+        seen.append((url, Http(url.partition("/?")[0]).get("/api/health").status))
+
+    async def until_seen(_server):
+        while not seen:
+            await asyncio.sleep(0.01)
 
     monkeypatch.setattr(module.webbrowser, "open", opened)
-    monkeypatch.setattr(module.Server, "main_loop", no_loop)
-    module.serve(client, port=0, open_browser=True, tokens=[Token("t" * 16, "read")])
-    assert seen[0].endswith("/?token=tttttttttttttttt")
-
-
-async def no_loop(_server):
-    return None
+    monkeypatch.setattr(module.Server, "main_loop", until_seen)
+    tokens = [Token("r" * 16, "read"), Token("x" * 16, "write", "x"), Token("t" * 16, "write"), Token("s" * 16, "send")]
+    module.serve(client, port=0, open_browser=True, tokens=tokens)
+    [(url, status)] = seen
+    assert url.endswith("/?token=tttttttttttttttt")
+    assert status == 200
