@@ -23,6 +23,7 @@ from autolog.cli.options import (
 )
 from autolog.cli.output import Column, is_terminal, json_line, write_table
 from autolog.display import terminal
+from autolog.model.usage import Cost
 
 if TYPE_CHECKING:
     from autolog.client import Client
@@ -131,7 +132,7 @@ def _columns(by: str | None) -> list[Column[Group]]:
         return "" if group.totals.cost is None else f"{group.totals.cost:.10g}"
 
     def dollars(group: Group) -> str:
-        return "" if group.totals.cost is None else f"${group.totals.cost:,.4f}"
+        return "" if group.totals.cost is None else terminal.money(Cost(total=group.totals.cost))
 
     return [
         Column(by or "traces", _key if by else lambda _: "all", most=40),

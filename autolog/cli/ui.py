@@ -53,9 +53,8 @@ def ui(
     ] = None,
     token_file: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="Tokens, a line each: read:SECRET, send:SECRET:experiment, ada=write:SECRET."
-        ),
+        # Not `send:SECRET:experiment`: rich takes :SECRET: for an emoji.
+        typer.Option(metavar="FILE", help="Tokens, a line each, such as read:SECRET or ada=write:SECRET."),
     ] = None,
     allow_hosts: Annotated[
         list[str] | None, typer.Option("--allow-host", metavar="NAME", help="A name that a proxy calls the server by.")

@@ -97,15 +97,22 @@ def _unreachable(place: str) -> str | None:
 def server(address: str) -> Iterator[Finding]:
     """Tell whether the server answers that traces are sent to."""
     shown = redact_keys(address)
-    url = address.rstrip("/") + "/api/health"
+    token = from_environment().token
+    request = urllib.request.Request(  # noqa: S310 - the address is the user's
+        address.rstrip("/") + "/api/health", headers={"Authorization": f"Bearer {token}"} if token else {}
+    )
     try:
-        with urllib.request.urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310 - the address is the user's
+        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
             told: Any = json.loads(answer.read(100_000))
-        yield Finding("store", "server", f"{shown}, autolog {told.get('version', '?')} over {told.get('store', '?')}")
+        if "version" in told:
+            yield Finding("store", "server", f"{shown}, autolog {told['version']} over {told.get('store')}")
+        else:
+            advice = "it answers, and lets nobody look without a token: AUTOLOG_TOKEN"
+            yield Finding("store", "server", shown, State.NOTE, advice)
     except urllib.error.HTTPError as error:
         with error:
             advice = f"it answers {error.code}; is this an autolog server, and is the token right?"
         yield Finding("store", "server", shown, State.PROBLEM, advice)
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         advice = f"it does not answer ({error}); start one there with: autolog ui --host 0.0.0.0"
         yield Finding("store", "server", shown, State.PROBLEM, advice)

@@ -169,8 +169,9 @@ def test_a_collector_is_reached_or_not(monkeypatch):
     assert "nobody listens there" in gone.advice
 
 
-def test_a_server_is_asked_how_it_is(tmp_path):
+def test_a_server_is_asked_how_it_is(tmp_path, monkeypatch):
     pytest.importorskip("fastapi")
+    from autolog.server.access import Token
     from tests.serving import serving
 
     client = Client(tmp_path / "served.db", Settings())
@@ -180,6 +181,14 @@ def test_a_server_is_asked_how_it_is(tmp_path):
     [gone] = server(address)
     assert gone.state is State.PROBLEM
     assert "autolog ui" in gone.advice
+
+    with serving(client, tokens=[Token("the-secret-of-readers", "read")]) as address:
+        [closed] = server(address)
+        assert (closed.state, "AUTOLOG_TOKEN" in closed.advice) == (State.NOTE, True)
+        monkeypatch.setenv("AUTOLOG_TOKEN", "the-secret-of-readers")
+        assert list(server(address))[0].state is State.OK
+        monkeypatch.setenv("AUTOLOG_TOKEN", "the-secret-of-nobody")
+        assert list(server(address))[0].state is State.PROBLEM
     client.close()
 
 
