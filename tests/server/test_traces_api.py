@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import quote, urlencode
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import autolog as al
 from autolog.search import fields
 from autolog.search.filter import parse
+from autolog.server.api.filters import check_filter
 from autolog.server.api.traces import orders
 from autolog.testing import fresh_client
 from tests.server.conftest import Http
@@ -267,6 +271,19 @@ def test_a_wrong_filter_is_told_with_its_place(http, text, wrong):
 @pytest.mark.parametrize("text", ["", "  ", "status = 'ERROR'", "tags.`a b` IN ('x', 'y') OR text CONTAINS 'z'"])
 def test_a_right_filter_is_told(http, text):
     assert http.get("/api/filter?" + urlencode({"text": text})).json() == {"ok": True}
+
+
+PARTS = st.sampled_from(["name", "status", "tags.`a b`", "span.type", "=", "!=", "LIKE", "IN (", ")", "(", "AND", "OR", "NOT", "'x'", "'",
+                         "12", "2s", "now() - 1h", "\n", "\U0001f642", "\ud800", "é", "%", "&&", "RLIKE '['", "nane", ","])  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PARTS | st.text(max_size=3), max_size=8).map(" ".join))
+def test_the_place_of_an_error_is_in_the_text(text):
+    said = json.loads(check_filter(text).body)
+    if not said["ok"]:
+        assert said["message"]
+        assert 0 <= said["start"] <= said["end"] <= len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def test_fields_have_a_kind_an_example_and_operators_that_work(http, client, ids):
