@@ -83,7 +83,7 @@ export function SearchField({ query, setQuery, found, at, go, isFiltered, setFil
     event.preventDefault();
     event.stopPropagation();
   };
-  const where = isPartial ? "names, and what is known of spans that were opened" : "names, inputs, outputs and attributes";
+  const where = isPartial ? "names, and spans that were opened" : "names and all that is known";
   return html`<div class="tv-search" role="search">
     <${Drawing} name="search" />
     <input type="search" placeholder="Find in trace" aria-label="Find in trace" title=${`Searches ${where} ( / )`} value=${text} ref=${inputRef}

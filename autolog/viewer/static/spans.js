@@ -39,7 +39,7 @@ export function Spans({ tree, lines, selectedId, collapsed, range, isZoomed, onZ
   }
   const isInSight = line >= view.first && line < view.last;
   return html`<div class="tv-spans">
-    <div class="tv-row tv-columns" aria-hidden="true" style=${view.width ? { width: `${view.width}px` } : {}}>
+    <div class="tv-row tv-columns" style=${view.width ? { width: `${view.width}px` } : {}}>
       <div class="tv-name">Span${isZoomed && html`<${Chip} isOn act=${() => onZoom(null)}>all of the time <${Drawing} name="close" /><//>`}</div>
       <div class="tv-time" ref=${axisRef}><${Axis} range=${range} width=${axis.width} onZoom=${onZoom} /></div>
       <div class="tv-took">Time</div><div class="tv-tokens">Tokens</div><div class="tv-cost">Cost</div>

@@ -5,7 +5,7 @@
 //   detail(spanId)           a promise of {detail, texts}, for spans whose details the document leaves out
 //   text(spanId, pointer)    a promise of a whole text, of which the detail has only the beginning, or of null
 //   selected                 the id of a span to choose: when it changes, that span is chosen
-//   onSelect(spanId)         called when somebody chooses a span
+//   onSelect(spanId)         called when somebody has chosen a span
 //   addressOf(traceId, spanId)  the address of another trace's page, for links
 //   traceActions()           elements at the right of the trace's line
 //   spanActions(span)        elements at the right of the span's name
@@ -32,9 +32,9 @@ export function unmount(element) {
 
 // What the keys do, for a page's list of them.
 export const KEYS = [
-  ["↑ ↓", "the span above, below"], ["← →", "close, open"], ["Home End PgUp PgDn", "move far"], ["Enter", "look at the span"], ["/", "find in trace"],
-  ["n N", "next, previous match"], ["e", "next error"], ["s", "slowest span, then the next one"], ["d", "dearest span, then the next one"],
-  ["z", "look closer at the span's time, and back"], ["c x", "collapse all, expand all"], ["1 … 9", "show so many levels"], ["m", "texts formatted or as they are"], ["Esc", "back"], ["?", "this list"],
+  ["↑ ↓ ← →", "move, close, open"], ["Home End PgUp PgDn", "move far"], ["Enter", "look at the span"], ["/", "find in trace"],
+  ["n N", "next, previous match"], ["e", "next error"], ["s d", "slowest, dearest span; again: the next one"], ["z", "look closer at its time, and back"],
+  ["c x", "collapse all, expand all"], ["1 … 9", "show so many levels"], ["m", "texts formatted or plain"], ["Esc", "back"], ["?", "this list"],
 ];
 
 const NARROW = 720;
@@ -64,6 +64,7 @@ function TraceView({ trace, host }) {
   const [keptCount, setKeptCount] = useState(0);
   const move = useRef(null);
   const input = useRef(null);
+  const telling = useRef(null);
   const ranks = useRef({ name: "", at: 0 });
 
   const span = tree.places.get(selectedId) ?? tree.spans[0];
@@ -92,7 +93,9 @@ function TraceView({ trace, host }) {
     setSelectedId(id);
     setShownAt((count) => count + 1);
     if (opens) setOpen(true);
-    host?.onSelect?.(id);
+    // A key that is held down passes many: a page's address has only the last.
+    clearTimeout(telling.current);
+    telling.current = setTimeout(() => host?.onSelect?.(id), 100);
   }, [host]);
   useEffect(() => {
     if (host?.selected && host.selected !== selectedId) {
@@ -108,8 +111,8 @@ function TraceView({ trace, host }) {
   };
   // Choose a span wherever it is: what hides it is opened.
   const reveal = useCallback((one) => {
-    const above = idsAbove(tree, one);
-    setCollapsed((before) => (above.some((id) => before.has(id)) ? new Set([...before].filter((id) => !above.includes(id))) : before));
+    const above = new Set(idsAbove(tree, one));
+    setCollapsed((before) => ([...above].some((id) => before.has(id)) ? new Set([...before].filter((id) => !above.has(id))) : before));
     if (only && !only[one.at]) unfilter();
     if (one.isPlumbing) setHidesPlumbing(false);
     select(one.id);
@@ -178,8 +181,8 @@ function TraceView({ trace, host }) {
       ${tree.plumbing > 0 && html`<${Chip} isOn=${hidesPlumbing} title="Steps that only pass on what they were given" act=${() => setHidesPlumbing(!hidesPlumbing)}>${hidesPlumbing ? `${number(tree.plumbing)} hidden – show` : `Hide ${number(tree.plumbing)} steps`}<//>`}
       <span class="tv-jumps">
         ${tree.failed > 0 && html`<${Chip} kind="tv-bad" title="Next error (e)" act=${goError}><${Drawing} name="error" />Next<//>`}
-        <${Chip} title="The span that took longest itself, the time of the spans below left out (s). Again for the next one." act=${() => goRanked("slowest")}>Slowest<//>
-        <${Chip} title="The span that cost most (d). Again for the next one." act=${() => goRanked("dearest")}>Dearest<//>
+        <${Chip} title="The span that took longest itself, without those below (s); again: the next one" act=${() => goRanked("slowest")}>Slowest<//>
+        <${Chip} title="The span that cost most (d); again: the next one" act=${() => goRanked("dearest")}>Dearest<//>
         <${IconButton} name="fold" label="Collapse all" title="Collapse all (c); 1 to 9 show so many levels" act=${() => collapseTo(1)} />
         <${IconButton} name="unfold" label="Expand all" title="Expand all (x)" act=${() => setCollapsed(new Set())} />
         ${!host?.hasHelp && html`<${IconButton} name="keys" label="Keys" title="Keys (?)" act=${() => setHelp(true)} />`}
