@@ -26,13 +26,16 @@ def bearer(secret):
 # --- whose name it goes by ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:4321", "localhost", "LOCALHOST:80", "[::1]:4321", "localhost."])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.1:4321", "localhost", "LOCALHOST:80", "[::1]:4321", "localhost."]
+)
 def test_it_answers_to_the_names_of_this_machine(http, host):
     assert http.get("/api/traces", Host=host).status == 200
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:4321", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "[::2]", ""]
+    "host",
+    ["evil.example", "evil.example:4321", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "[::2]", ""],
 )
 @pytest.mark.parametrize("path", ["/", "/api/traces", "/static/app.js"])
 def test_it_does_not_answer_to_a_name_that_anybody_may_have_made(http, host, path):
@@ -123,7 +126,9 @@ def test_a_page_behind_a_proxy_that_renames_the_host_does(open_server, ids):
     assert http.post("/api/traces/delete", {"trace_ids": ids[:1]}, Origin="https://evil.example.com").status == 403
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
+)
 def test_what_a_form_can_send_is_no_json(client, http, ids, kind):
     answer = http("POST", "/api/traces/delete", b'{"trace_ids": ["%s"]}' % ids[0].encode(), {"Content-Type": kind})
     assert (answer.status, answer.json()["error"]) == (415, "UnknownContent")
@@ -131,7 +136,9 @@ def test_what_a_form_can_send_is_no_json(client, http, ids, kind):
 
 
 def test_no_other_origin_is_let_in(http):
-    asked = http("OPTIONS", "/api/traces", headers={"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"})
+    asked = http(
+        "OPTIONS", "/api/traces", headers={"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    )
     read = http.get("/api/traces", Origin="https://evil.example")
     for answer in (asked, read):
         assert not [name for name in answer.headers if name.lower().startswith("access-control")]
@@ -177,7 +184,9 @@ def test_a_body_of_unknown_length_ends_at_the_limit(http):
     port = int(http.address.rpartition(":")[2])
     connection = http_client(port)
     try:
-        connection.request("POST", "/api/traces/delete", endless(), {"Content-Type": "application/json"}, encode_chunked=True)
+        connection.request(
+            "POST", "/api/traces/delete", endless(), {"Content-Type": "application/json"}, encode_chunked=True
+        )
         status = connection.getresponse().status
     except ConnectionError:
         status = None  # it hung up while we were talking
@@ -254,7 +263,9 @@ def test_a_token_in_the_pages_address_becomes_a_cookie(open_server):
     kept = {"Cookie": cookie.partition(";")[0]}
     assert http.get("/api/traces", **kept).status == 200
     assert http.get("/api/session", **kept).json()["name"] == "ada"
-    assert http("POST", "/api/traces/delete", {"trace_ids": []}, {**kept, "Sec-Fetch-Site": "same-origin"}).status == 200
+    assert (
+        http("POST", "/api/traces/delete", {"trace_ids": []}, {**kept, "Sec-Fetch-Site": "same-origin"}).status == 200
+    )
     # Pages of others send no such cookie; if one did, it would not help.
     assert http("POST", "/api/traces/delete", {"trace_ids": []}, {**kept, "Sec-Fetch-Site": "cross-site"}).status == 403
 
@@ -278,7 +289,7 @@ def test_a_token_can_be_given_and_taken_back_on_the_page(open_server):
     assert given.json() == {"is_needed": True, "rights": ["read"], "experiment": None, "name": None}
     kept = {"Cookie": given.headers["Set-Cookie"].partition(";")[0]}
     assert http.get("/api/traces", **kept).status == 200
-    assert 'Max-Age=0' in http("DELETE", "/api/session", headers=kept).headers["Set-Cookie"]
+    assert "Max-Age=0" in http("DELETE", "/api/session", headers=kept).headers["Set-Cookie"]
 
 
 def test_feedback_is_of_the_tokens_owner(open_server, client, ids):
@@ -334,7 +345,9 @@ def test_a_port_that_is_in_use_is_told():
             listening("127.0.0.1", taken.getsockname()[1])
 
 
-@pytest.mark.parametrize("host, port", [("no.such.host.invalid", 0), ("192.0.2.1", 0), ("127.0.0.1", 70_000), ("127.0.0.1", -1)])
+@pytest.mark.parametrize(
+    "host, port", [("no.such.host.invalid", 0), ("192.0.2.1", 0), ("127.0.0.1", 70_000), ("127.0.0.1", -1)]
+)
 def test_an_address_that_is_none_is_told(host, port):
     with pytest.raises(InvalidSetting):
         listening(host, port)
@@ -363,4 +376,6 @@ def test_two_servers_on_one_host_have_their_own_cookies(open_server):
 def test_requests_need_no_more_than_a_token(open_server, ids):
     http = Http(open_server(tokens=TOKENS).address, **bearer(WRITE))
     # With a token of its own in a header, which no page can add, the origin does not matter.
-    assert http.post("/api/traces/delete", {"trace_ids": ids[:1]}, Origin="https://app.example").json() == {"deleted": 1}
+    assert http.post("/api/traces/delete", {"trace_ids": ids[:1]}, Origin="https://app.example").json() == {
+        "deleted": 1
+    }
