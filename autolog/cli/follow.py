@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -30,22 +30,26 @@ def follow(client: Client, filter_string: str | None, last: int, names: str | No
     """Write the `last` traces that there are, and then each that ends, for ever."""
     chosen = columns.chosen(names)
     ended = Ended(client)
-    for info in reversed(infos(client, _ended(filter_string), most=last)):
+    newest = infos(client, _ended(filter_string), most=last)
+    ended.leave_out(newest)
+    for info in reversed(newest):
         _write(info, chosen, as_json=as_json)
     if is_terminal():
         typer.secho(f"waiting for traces in {client.location}; Ctrl-C ends it", dim=True, err=True)
     sys.stdout.flush()
     trouble = ""
+    waiting: list[TraceInfo] = []
     while True:
         time.sleep(_INTERVAL)
         try:
-            found = _meeting(client, filter_string, ended.new())
+            waiting += ended.new()
+            found = _meeting(client, filter_string, waiting)
         except StoreError as error:  # a server that is started anew, a file that is locked for long
             if str(error) != trouble:
                 complain(str(error))
             trouble = str(error)
             continue
-        trouble = ""
+        trouble, waiting = "", []
         for info in found:
             _write(info, chosen, as_json=as_json)
         sys.stdout.flush()
@@ -87,6 +91,10 @@ class Ended:
         self._running = {info.trace_id for info in running}
         self._version = client.version()
         self.new()
+
+    def leave_out(self, told: Iterable[TraceInfo]) -> None:
+        """Take these for told already."""
+        self._known = {**(self._known or {}), **{info.trace_id: info.start_time_ns for info in told}}
 
     def new(self) -> list[TraceInfo]:
         """Return the traces that have ended since, in the order in which they did."""
