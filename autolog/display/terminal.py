@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -96,7 +97,9 @@ def money(cost: Any) -> str:
     """Return US dollars, or an empty string where no cost is known."""
     if cost is None:
         return ""
-    return f"${cost.total:.4f}" if cost.total >= 0.01 or cost.total == 0 else f"${cost.total:.2g}"
+    if cost.total >= 0.01 or cost.total == 0:
+        return f"${cost.total:.4f}"
+    return f"${Decimal(f'{cost.total:.2g}'):f}"  # 0.000095, not 9.5e-05
 
 
 def heading(trace: Trace) -> str:

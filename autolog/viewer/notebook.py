@@ -124,9 +124,7 @@ def _entry(trace: Trace, characters: int, room: Room) -> tuple[dict[str, Any], i
     texts = Texts(longest, characters)
     entry = document(kept, (), texts)
     root, left_out = trace.root, 0
-    for span in sorted(trace.spans, key=lambda span: _rank(span, root)):
-        if span.span_id not in ids:
-            continue
+    for span in sorted((one for one in trace.spans if one.span_id in ids), key=lambda span: _rank(span, root)):
         if texts.room <= 0:
             left_out += 1
             continue

@@ -30,13 +30,13 @@ POLICY = (
 )
 
 
-def converted(*bundles):
+def converted(*bundles, theme="light"):
     """Return a notebook whose cells have these outputs, as nbconvert writes it, but for what it loads from elsewhere."""
     cells = [
         nbformat.v4.new_code_cell(f"cell {number}", outputs=[nbformat.v4.new_output("display_data", data=bundle)])
         for number, bundle in enumerate(bundles)
     ]
-    exporter = HTMLExporter(require_js_url=NOTHING, mathjax_url=NOTHING)
+    exporter = HTMLExporter(require_js_url=NOTHING, mathjax_url=NOTHING, theme=theme)
     return exporter.from_notebook_node(nbformat.v4.new_notebook(cells=cells))[0]
 
 
@@ -53,14 +53,13 @@ def hostile_trace():
     return al.get_trace(al.get_last_active_trace_id())
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_the_viewer_shows_in_a_converted_notebook(client, tmp_path, new_page, screenshot, dark):
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_viewer_shows_in_a_converted_notebook(client, tmp_path, new_page, screenshot, theme):
     sample.record(client, 8)
     found = traces(client)
     table = client.search_traces(return_type="list")._repr_mimebundle_()
-    page = opened(
-        new_page(dark=dark, width=1000, height=1500), tmp_path, converted(*map(mimebundle, (found[:1], found)), table)
-    )
+    notebook = converted(*map(mimebundle, (found[:1], found)), table, theme=theme)
+    page = opened(new_page(width=1000, height=1500), tmp_path, notebook)
 
     one, several = page.frame_locator("iframe").nth(0), page.frame_locator("iframe").nth(1)
     one.get_by_role("treeitem").nth(5).wait_for()
@@ -166,8 +165,26 @@ def test_the_viewer_is_dark_where_the_notebook_is(client, tmp_path, new_page, ma
     opened(page, tmp_path, f'<body {mark}="{marks[mark]}">{mimebundle(traces(client))[HTML]}</body>')
     page.frame_locator("iframe").get_by_role("treeitem").nth(5).wait_for()
 
-    color = page.frames[1].evaluate("getComputedStyle(document.body).backgroundColor")
-    assert (sum(map(int, re.findall(r"\d+", color)[:3])) < 384) is bool(is_dark)
+    assert looks_dark(page.frames[1]) is bool(is_dark)
+
+
+def looks_dark(frame):
+    color = frame.evaluate("getComputedStyle(document.body).backgroundColor")
+    return sum(map(int, re.findall(r"\d+", color)[:3])) < 384
+
+
+def test_a_frame_that_is_hidden_at_first_is_dark_once_it_shows(client, tmp_path, new_page):
+    sample.record(client, 1)
+    page = new_page()
+    hidden = f'<body class="vscode-dark"><div hidden>{mimebundle(traces(client))[HTML]}</div></body>'
+    opened(page, tmp_path, hidden)
+    page.frame_locator("iframe").locator(".tv").wait_for(state="attached")
+    assert not looks_dark(page.frames[1])
+    page.locator("div[hidden]").evaluate("element => { element.hidden = false }")
+
+    page.frame_locator("iframe").get_by_role("treeitem").nth(5).wait_for()
+    page.frames[1].wait_for_function("getComputedStyle(document.documentElement).colorScheme === 'dark'")
+    assert looks_dark(page.frames[1])
 
 
 def test_a_saved_trace_needs_no_other_file(client, tmp_path, new_page):

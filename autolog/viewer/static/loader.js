@@ -24,6 +24,7 @@ function put(name, text, type) {
   if (type) element.type = type;
   element.textContent = text;
   document.head.append(element);
+  return element;
 }
 
 // A frame can't ask its notebook whether it is dark. The notebook's style says so by the frame's height: of the steps of
@@ -37,6 +38,9 @@ function inScheme(style) {
 
 const [style, library, script] = (await unpacked("parts")).split("\0");
 globalThis.carried = JSON.parse(await unpacked("document"));
-put("style", inScheme(style));
+const first = put("style", inScheme(style));
+// A frame that has a process of its own, or is hidden, begins without a size. The policy knows whole styles only: none is changed.
+const restyle = () => { put("style", inScheme(style)); first.remove(); };
+if (innerHeight === 0) addEventListener("resize", restyle, { once: true });
 put("script", library);
 put("script", script, "module");
