@@ -6,6 +6,7 @@ import { notify } from "./notice.js";
 
 const PAGE = 100;
 const MOST = 500;
+const NONE = [];
 
 // {found, error, isLoading, again, put}: what `load(signal)` promised last. It is asked anew where `key` is another one.
 export function useLoaded(load, key, isLive = true) {
@@ -62,7 +63,7 @@ export function usePages(path, params, name, isAll = false) {
     }
   }, [found]);
   useEffect(() => { if (isAll) more(); }, [more]);
-  return { ...state, rows: state.found?.rows ?? [], token: found?.token, answer: state.found?.answer, more };
+  return { ...state, rows: state.found?.rows ?? NONE, token: found?.token, answer: state.found?.answer, more };
 }
 
 // What stands where there is nothing to show: an error, that it is being loaded, or `children`.

@@ -23,22 +23,34 @@ const COLUMNS = [
   { title: "Errors", width: 48, isNumber: true, show: (one) => one.errors > 0 && html`<span class="al-error">${number(one.errors)}</span>` },
 ];
 
-export function Page({ route }) {
-  return route.parts[0] === undefined ? html`<${Sessions} params=${route.params} />` : html`<${Session} key=${route.parts[0]} name=${route.parts[0]} params=${route.params} />`;
+const ANEW = { filter: null, range: null, since: null, until: null };
+
+export function Page({ route: { parts: [name], params } }) {
+  return name === undefined ? html`<${Sessions} params=${params} />` : html`<${Session} key=${name} name=${name} />`;
 }
 
 function Sessions({ params }) {
   const [now] = useState(Date.now);
   const { filter, experiment, since, until } = queryOf(params, now);
   const sessions = usePages("sessions", { filter, experiment, since, until }, "sessions");
-  const isNarrowed = Boolean(filter || experiment || since || until);
+  const { rows, token } = sessions;
   return html`
-    <div class="al-toolbar"><${FilterBar} value=${params.filter ?? ""} error=${sessions.error} onApply=${(text) => change({ filter: text })} />
-      <${TimeRange} params=${params} onChange=${change} /></div>
-    ${sessions.rows.length > 0 ? html`<${Grid} label="Sessions" columns=${COLUMNS} rows=${sessions.rows} keyOf=${(one) => one.session}
-        hrefOf=${(one) => address("sessions", [one.session])} onMore=${sessions.more} />
-        <div class="al-foot al-muted">${counted(sessions.rows.length, "session")}${sessions.token ? " and more" : ""}</div>`
-      : html`<${Missing} ...${sessions}>${isNarrowed ? html`<h2>No session meets this.</h2><p><button class="al-button" onClick=${() => change({ filter: null, range: null, since: null, until: null })}>Show all</button></p>`
-        : html`<h2>No sessions yet</h2><p>Traces that name the conversation they belong to show here, turn by turn:</p>
-          <pre class="al-code">import autolog as al${"\n\n"}with al.context(session_id="chat-17", user="ada"):${"\n"}    answer(question)</pre>`}<//>`}`;
+    <div class="al-toolbar">
+      <${FilterBar} value=${params.filter ?? ""} error=${sessions.error} onApply=${(text) => change({ filter: text })} />
+      <${TimeRange} params=${params} onChange=${change} />
+    </div>
+    ${rows.length > 0 ? html`
+      <${Grid} label="Sessions" columns=${COLUMNS} rows=${rows} keyOf=${(one) => one.session} onMore=${sessions.more}
+        hrefOf=${(one) => address("sessions", [one.session])} />
+      <div class="al-foot al-muted">${counted(rows.length, "session")}${token && " and more"}</div>`
+    : html`<${Missing} ...${sessions}>${filter || experiment || since || until ? NO_MATCH : NONE}<//>`}`;
 }
+
+const NO_MATCH = html`<h2>No session meets this.</h2>
+  <p><button class="al-button" onClick=${() => change(ANEW)}>Show all</button></p>`;
+const EXAMPLE = `import autolog as al
+
+with al.context(session_id="chat-17", user="ada"):
+    answer(question)`;
+const NONE = html`<h2>No sessions yet</h2>
+  <p>Traces that name the conversation they belong to show here, turn by turn:</p><pre class="al-code">${EXAMPLE}</pre>`;
