@@ -179,12 +179,12 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """Read `AUTOLOG_*`. A value that can't be used is reported and ignored: a typo must not stop a service."""
     environment = os.environ if environment is None else environment
     changes: dict[str, Any] = {}
-    for field in fields(Settings):
-        text = environment.get(PREFIX + field.name.upper())
+    for setting in fields(Settings):
+        text = environment.get(PREFIX + setting.name.upper())
         if not text:
             continue
         try:
-            changes[field.name] = _parse(field.name, text)
+            changes[setting.name] = _parse(setting.name, text)
         except ValueError as error:
-            logger.warning("%s%s=%r is ignored: %s", PREFIX, field.name.upper(), text, error)
+            logger.warning("%s%s=%r is ignored: %s", PREFIX, setting.name.upper(), text, error)
     return replace(_DEFAULTS, **changes)

@@ -29,7 +29,7 @@ MOST_BYTES = 4_000_000
 """Bytes of one body, unless a single span is larger."""
 _MOST_BARE = 1_000
 """Events or links that are kept, without attributes, where all of them are too many bytes."""
-_MOST_TOKENS = 10**15
+_MOST_TOKENS = 2**63 - 1
 _MOST_DOLLARS = 1e12
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header
 from starlette.requests import Request
 from starlette.responses import Response
 
-from autolog.errors import AutologError, InvalidTrace, StoreError, Unavailable
+from autolog.errors import AutologError, InvalidTrace, NotAllowed, StoreError, Unavailable
 from autolog.otel.received import Received, Sent, of_json, of_protobuf, received
 from autolog.server.api.common import TheClient
 from autolog.server.bodies import BodyError, TheBody
@@ -25,6 +25,7 @@ _RETRY_AFTER = {"Retry-After": "2"}
 # Of google.rpc.Code.
 _STATUSES: Mapping[type[AutologError], tuple[int, int]] = {
     InvalidTrace: (400, 3),
+    NotAllowed: (403, 7),
     Unavailable: (501, 12),
     StoreError: (503, 14),
 }
@@ -63,7 +64,7 @@ def export(
         ingest.take(found.spans)
     except BodyError as error:
         return _failure(error.status, 3, str(error), media_type)
-    except (InvalidTrace, Unavailable, StoreError) as error:
+    except (InvalidTrace, NotAllowed, Unavailable, StoreError) as error:
         status, code = _STATUSES[type(error)]
         return _failure(status, code, str(error), media_type)
     return Response(_ANSWERS[media_type](found), media_type=media_type)

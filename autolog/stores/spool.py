@@ -71,8 +71,7 @@ class Spool:
         self.begin_anew()
 
     def put(self, body: bytes, spans: int) -> Waiting:
-        """Keep a body, whole or not at all; raise `SpoolFull`, or `OSError` where the folder can't be written."""
-        self._check_room(len(body))
+        """Keep a body, whole or not at all; raise `OSError` where the folder can't be written."""
         if self._own is None:
             self._own = self._make()
         path = self._own.path / f"{next(self._numbers):0{_DIGITS}d}-{spans}{_SUFFIX}"
@@ -88,7 +87,8 @@ class Spool:
         self._used += len(body)
         return Waiting(path, spans, len(body))
 
-    def _check_room(self, size: int) -> None:
+    def check_room(self, size: int) -> None:
+        """Raise `SpoolFull` where there is no room for so many bytes more."""
         if self._used + size > self._most_bytes or time.monotonic() - self._looked > _LOOK_AGAIN_AFTER:
             self._used, self._looked = sum(map(_size, self.folder.glob(f"*/*{_SUFFIX}"))), time.monotonic()
         if self._used + size > self._most_bytes:

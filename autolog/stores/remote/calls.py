@@ -63,9 +63,7 @@ class Call:
     def values_of(self, arguments: object) -> list[Any]:
         """Return what `arguments_of` wrote; raise `InvalidQuery` for anything else."""
         try:
-            if not isinstance(arguments, dict):
-                raise ValueError("arguments are given by their names")  # noqa: TRY004 - as all else that is wrong here
-            return [form.read(arguments.get(name)) for name, form in self.arguments.items()]
+            return [form.read(_named(arguments).get(name)) for name, form in self.arguments.items()]
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             if isinstance(error, InvalidQuery):
                 raise
@@ -167,6 +165,12 @@ def _dataclass(kind: Any) -> Form:
         lambda value: {name: form.written(getattr(value, name)) for name, form in forms.items()},
         lambda told: kind(**{name: form.read(told[name]) for name, form in forms.items() if name in told}),
     )
+
+
+def _named(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{str(value)[:60]!r} has no names")  # noqa: TRY004 - as all else that is wrong here
+    return value
 
 
 def _listed(value: object) -> list[Any]:

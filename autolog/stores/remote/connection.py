@@ -66,7 +66,9 @@ def address_of(given: str) -> Address:
     if not host or parts.query or parts.fragment:
         raise InvalidSetting(f"a store's URL is a server's address such as http://localhost:4321, not {shown!r}")
     if parts.username is not None or parts.password is not None:
-        raise InvalidSetting("a store's URL has no user and password; AUTOLOG_TOKEN has the token that the server asks for")
+        raise InvalidSetting(
+            "a store's URL has no user and password; AUTOLOG_TOKEN has the token that the server asks for"
+        )
     if importlib.util.find_spec("urllib3") is None:
         raise Unavailable(_MISSING)
     return Address(given.strip().rstrip("/"), host)
@@ -99,15 +101,15 @@ class Connection:
     def call(self, path: str, arguments: Mapping[str, Any]) -> Any:
         """Ask for something; return what is answered in JSON. Raises what the server raised, else `StoreError`."""
         data = compression.compress(capture.json_bytes(arguments))
-        answer = self._request("POST", path, data, {"Content-Type": "application/json", "Content-Encoding": "zstd"}, None)
+        answer = self._request(
+            "POST", path, data, {"Content-Type": "application/json", "Content-Encoding": "zstd"}, None
+        )
         try:
             return json.loads(answer)
         except ValueError:
             raise Refused(f"{self.address.url} does not answer as an autolog server does; is it one?") from None
 
-    def _request(
-        self, method: str, path: str, data: bytes, headers: Mapping[str, str], seconds: float | None
-    ) -> bytes:
+    def _request(self, method: str, path: str, data: bytes, headers: Mapping[str, str], seconds: float | None) -> bytes:
         import urllib3
 
         given = {"Authorization": f"Bearer {self._token}"} if self._token else {}
@@ -165,7 +167,9 @@ class Connection:
         said = redact_keys(str(told.get("message") or told.get("detail") or ""))[:_LONGEST_REASON]
         if status in (401, 403):
             given = "another token than this" if self._token else "a token"
-            return Refused(f"{url} wants {given} ({status}{': ' + said if said else ''}). AUTOLOG_TOKEN is where it is set.")
+            return Refused(
+                f"{url} wants {given} ({status}{': ' + said if said else ''}). AUTOLOG_TOKEN is where it is set."
+            )
         if 300 <= status < 400:
             place = redact_keys(str(response.headers.get("location")))
             return Refused(f"{url} sends to {place}. Set AUTOLOG_STORE to the address of the server itself.")
@@ -191,4 +195,3 @@ def _proxy_of(address: Address) -> str | None:
 
     proxy = getproxies().get(urlsplit(address.url).scheme)
     return None if proxy is None or proxy_bypass(address.host) else proxy
-

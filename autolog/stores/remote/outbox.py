@@ -8,7 +8,8 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from autolog.context import suppress
 from autolog.counters import Sending
@@ -36,6 +37,14 @@ _random = random.Random()
 
 Send = Callable[[bytes, "float | None"], None]
 """Sends a body within some seconds; raises `Away` where another attempt may go well, another error where none will."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A body as it is sent, and how many spans it has."""
+
+    data: bytes
+    spans: int
 
 
 class Outbox:
@@ -74,29 +83,34 @@ class Outbox:
 
     # --- taking ----------------------------------------------------------------------------------
 
-    def put(self, body: bytes, spans: int) -> None:
-        """Take a body, which is safe then; raise `StoreError` where it could be neither kept nor sent."""
+    def put(self, bodies: Sequence[Packed]) -> None:
+        """Take bodies, which are safe then; raise `StoreError` where they could be neither kept nor sent."""
         if self._spool is None:
-            self._send_at_once(body, spans, "")
+            self._send_at_once(bodies, "")
             return
         try:
-            waiting = self._spool.put(body, spans)
+            self._spool.check_room(sum(len(body.data) for body in bodies))
+            for body in bodies:
+                self._await(self._spool.put(body.data, body.spans))
         except SpoolFull as error:
-            raise StoreError(f"{self.last_error or self._place + ' is slow.'} {error} (AUTOLOG_SPOOL_BYTES).") from None
+            self._send_at_once(bodies, f" {error} (AUTOLOG_SPOOL_BYTES).")
         except OSError as error:
-            self._send_at_once(body, spans, f" What waits can't be kept on disk ({error}); AUTOLOG_SPOOL says where.")
-            return
+            self._send_at_once(bodies, f" What waits can't be kept on disk ({error}); AUTOLOG_SPOOL says where.")
+
+    def _await(self, waiting: Waiting) -> None:
         with self._changed:
             self._waiting.append(waiting)
             self._start()
             self._changed.notify_all()
 
-    def _send_at_once(self, body: bytes, spans: int, why: str) -> None:
+    def _send_at_once(self, bodies: Sequence[Packed], why: str) -> None:
+        """Send bodies behind those that wait; raise `StoreError` where that does not go, to be called again."""
         with self._sending:
             if not self._drain(time.monotonic() + _LONGEST_PAUSE):
-                raise StoreError(f"{self.last_error}{why}")
+                raise StoreError(f"{self.last_error or self._place + ' is slow.'}{why}")
             try:
-                self._deliver(body, spans, None)
+                for body in bodies:
+                    self._deliver(body.data, body.spans, None)
             except Away as error:
                 raise StoreError(f"{error}{why}") from error
 
@@ -141,6 +155,8 @@ class Outbox:
 
         To be called by whoever holds `_sending`.
         """
+        if self._not_before > time.monotonic():
+            return False
         while self._waiting:
             if self._is_time_over(deadline):
                 return False
@@ -225,7 +241,7 @@ class Outbox:
             return not self._waiting
         try:
             with suppress():
-                if self._not_before <= time.monotonic() and self._drain(deadline) and left_behind:
+                if self._drain(deadline) and left_behind:
                     self._send_left_behind(deadline)
         finally:
             self._sending.release()

@@ -18,7 +18,7 @@ from autolog.model.trace import Trace, TraceInfo
 from autolog.redact import redact_keys
 from autolog.stores import compression
 from autolog.stores.remote.connection import Connection, address_of
-from autolog.stores.remote.outbox import Outbox
+from autolog.stores.remote.outbox import Outbox, Packed
 from autolog.stores.spool import Spool
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ class RemoteStore:
 
     def write(self, spans: Sequence[Span]) -> None:
         """Keep spans on disk, from where they are sent at once or as soon as the server is there."""
-        for body in wire.encode(spans, self._limits):
-            self._outbox.put(compression.compress(body.data), body.spans)
-            self.cut += body.cut
+        bodies = list(wire.encode(spans, self._limits))
+        self._outbox.put([Packed(compression.compress(body.data), body.spans) for body in bodies])
+        self.cut += sum(body.cut for body in bodies)
 
     def _send(self, body: bytes, seconds: float | None) -> None:
         self._connection.send(body, wire.MEDIA_TYPE, "api/spans", seconds)
