@@ -137,8 +137,8 @@ class Tokens:
         if not self._tokens:
             return EVERYTHING
         kind, _, secret = headers.get("authorization", "").partition(" ")
-        if kind:
-            return self.of_secret(secret.strip()) if kind.lower() == "bearer" else None
+        if kind.lower() == "bearer":  # others are for a proxy on the way
+            return self.of_secret(secret.strip())
         cookie = cookie_parser(headers.get("cookie", "")).get(self.cookie, "")
         return _found(cookie, self._by_cookie) or NOTHING
 

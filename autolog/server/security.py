@@ -25,8 +25,8 @@ MOST_BYTES = 10_000_000
 """Bytes of a request; what takes traces has limits of its own."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _SENDING = frozenset({"/v1/traces", "/api/spans"})
-_PUBLIC = frozenset({"/", "/api/health", "/api/session"})
-"""What tells nothing of traces: the page without any, too, which asks for a token."""
+_PUBLIC = frozenset({"/api/health", "/api/session"})
+"""What tells nothing of traces, as the page without any, which asks for a token."""
 # What a page of others can send without asking first.
 _UNASKED = frozenset({"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"})
 
@@ -139,11 +139,16 @@ class Guard:
             )  # fmt: skip
         if _length(headers) > MOST_BYTES and path not in _SENDING:
             return _TOO_LARGE
-        if method not in _SAFE:
-            if not _is_of_page(headers, self._hosts) and not headers.get("authorization"):
-                return Refusal(403, "OtherOrigin", "a page of another origin can't change anything here")
-            if path.startswith("/api/") and _has_body(headers) and _content_type(headers) in _UNASKED:
-                return Refusal(415, "UnknownContent", "a body is JSON, and says so: Content-Type: application/json")
+        # Reading too: how long an answer takes would tell a page of others what is in the traces.
+        if (
+            not (_is_page(path) and method in _SAFE)
+            and not _is_of_page(headers, self._hosts)
+            and not _has_token(headers)
+        ):
+            return Refusal(403, "OtherOrigin", "a page of another origin can't ask or change anything here")
+        is_change = method not in _SAFE and path.startswith("/api/")
+        if is_change and _has_body(headers) and _content_type(headers) in _UNASKED:
+            return Refusal(415, "UnknownContent", "a body is JSON, and says so: Content-Type: application/json")
         return self._denial(method, path, access)
 
     @staticmethod
@@ -189,13 +194,22 @@ _OF_STORE: Mapping[str, Right] = {
 
 def _needed(method: str, path: str) -> Right | None:
     """Return what a request needs; whatever is not known to need less needs the most."""
-    if path in _PUBLIC or path.startswith("/static/"):
+    if path in _PUBLIC or _is_page(path):
         return None
     if path in _SENDING:
         return Right.SEND
     if path.startswith(_STORE):
         return _OF_STORE.get(path.removeprefix(_STORE), Right.WRITE)
     return Right.READ if method in _SAFE else Right.WRITE
+
+
+def _is_page(path: str) -> bool:
+    return path == "/" or path.startswith("/static/")
+
+
+def _has_token(headers: Headers) -> bool:
+    """Whether there is a token that no browser adds by itself, as it does with a proxy's password."""
+    return headers.get("authorization", "").lower().startswith("bearer ")
 
 
 def _is_of_page(headers: Headers, hosts: Hosts) -> bool:
@@ -243,7 +257,7 @@ def _limited(receive: Receive) -> Receive:
 
 
 def _with_headers(send: Send, path: str) -> Send:
-    is_page = path == "/" or path.startswith("/static/")
+    is_page = _is_page(path)
 
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -113,6 +113,16 @@ def test_a_page_of_others_changes_nothing(client, http, ids, method, path, heade
     assert len(client.search_traces(return_type="list")) == len(ids)
 
 
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "null"}]
+)
+def test_a_page_of_others_asks_nothing_and_links_to_the_page(http, headers):
+    for path in ("/api/traces", "/api/export", "/api/count", "/api/changes", "/api/openapi.json"):
+        assert http.get(path, **headers).status == 403
+    assert http.get("/", **headers).status == 200
+    assert http.get("/static/app.js", **headers).status == 200
+
+
 @pytest.mark.parametrize("headers", [{}, {"Origin": "http://{host}"}, {"Sec-Fetch-Site": "same-origin"}])
 def test_our_page_and_programs_do(http, ids, headers):
     host = http.address.removeprefix("http://")
@@ -268,6 +278,16 @@ def test_a_token_in_the_pages_address_becomes_a_cookie(open_server):
     )
     # Pages of others send no such cookie; if one did, it would not help.
     assert http("POST", "/api/traces/delete", {"trace_ids": []}, {**kept, "Sec-Fetch-Site": "cross-site"}).status == 403
+
+
+def test_the_password_of_a_proxy_is_no_token_and_in_no_ones_way(open_server):
+    http = open_server(tokens=TOKENS)
+    cookie = http.get(f"/?token={WRITE}").headers["Set-Cookie"].partition(";")[0]
+    proxied = {"Authorization": "Basic YWRhOnNlY3JldA=="}
+    assert http.get("/api/traces", **proxied).status == 401
+    assert http.get("/api/traces", Cookie=cookie, **proxied).status == 200
+    changed = {"Cookie": cookie, "Sec-Fetch-Site": "cross-site", **proxied}
+    assert http("POST", "/api/traces/delete", {"trace_ids": []}, changed).status == 403
 
 
 def test_the_cookie_is_no_token(open_server):
