@@ -74,7 +74,8 @@ export function Chart({ title, headline, note, times, step, series, kind, format
   const [element, width] = useWidth();
   const [at, setAt] = useState(null); // {index, row}: the bucket, and of its series the one that is chosen
   const isStacked = kind === "bars";
-  const plot = useMemo(() => laidOut({ times, step, series, isStacked, format, isWhole, isTime, most, width }), [times, series, width, kind]);
+  const plot = useMemo(
+    () => laidOut({ times, step, series, isStacked, format, isWhole, isTime, most, width }), [times, series, width, kind]);
   const shown = at && at.index < times.length ? at : null;
   const last = Math.max(times.findLastIndex((_, index) => series.some(({ values }) => values[index])), 0);
   const move = (event, index) => {
@@ -195,9 +196,13 @@ function Marks({ plot, at, series, isStacked, link, onRow }) {
     if (value === null || value === undefined || (isStacked && !value)) return null;
     const [foot, head] = isStacked ? standing(series, row, at.index).map(y) : [0, y(value)];
     const isChosen = at.row === row;
-    return html`<a class="al-mark" href=${link(at.index, one)} tabindex="-1" aria-hidden="true" onMouseEnter=${() => onRow(row)} onMouseLeave=${() => onRow(null)}>
-      ${isStacked ? html`<rect x=${x(at.index) - barWidth / 2} y=${head} width=${barWidth} height=${Math.max(foot - head, 1)} fill=${one.colour} class=${isChosen ? "al-chosen" : ""} />`
-        : html`<circle cx=${x(at.index)} cy=${head} r="9" fill="transparent" /><circle cx=${x(at.index)} cy=${head} r=${isChosen ? 5 : 3.5} fill=${one.colour} />`}</a>`;
+    const left = x(at.index) - barWidth / 2;
+    const bar = () => html`<rect x=${left} y=${head} width=${barWidth} height=${Math.max(foot - head, 1)} fill=${one.colour}
+      class=${isChosen ? "al-chosen" : ""} />`;
+    const point = () => html`<circle cx=${x(at.index)} cy=${head} r="9" fill="transparent" />
+      <circle cx=${x(at.index)} cy=${head} r=${isChosen ? 5 : 3.5} fill=${one.colour} />`;
+    return html`<a class="al-mark" href=${link(at.index, one)} tabindex="-1" aria-hidden="true"
+      onMouseEnter=${() => onRow(row)} onMouseLeave=${() => onRow(null)}>${isStacked ? bar() : point()}</a>`;
   });
 }
 
@@ -218,9 +223,11 @@ function Tooltip({ plot, at, times, step, series, format, width, isStacked }) {
 
 // What the colours mean; a click leaves a series out or takes it in again, where that is offered.
 export function Legend({ series, hidden, onToggle }) {
-  return html`<div class="al-legend" role="group" aria-label="Legend">${series.map(({ key, name, colour }) => !onToggle ? html`<span><i style=${{ background: colour }} /> ${name}</span>` : html`
-    <button aria-pressed=${!hidden.has(key)} title=${hidden.has(key) ? "Show" : "Leave out"} onClick=${() => onToggle(key)}>
-      <i style=${{ background: colour }} />${name}</button>`)}</div>`;
+  const mark = ({ name, colour }) => html`<i style=${{ background: colour }} /> ${name}`;
+  const button = (one) => html`<button aria-pressed=${!hidden.has(one.key)} title=${hidden.has(one.key) ? "Show" : "Leave out"}
+    onClick=${() => onToggle(one.key)}>${mark(one)}</button>`;
+  return html`<div class="al-legend" role="group" aria-label="Legend">
+    ${series.map((one) => (onToggle ? button(one) : html`<span>${mark(one)}</span>`))}</div>`;
 }
 
 export const colour = (index) => `var(--al-c${index % 12})`;
