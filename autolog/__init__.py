@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autolog.assessments import (
     delete_assessment,
@@ -14,9 +14,7 @@ from autolog.assessments import (
     update_assessment,
 )
 from autolog.client import Client
-from autolog.compare import Comparison, compare_traces
 from autolog.counters import ExportStats, Stats
-from autolog.datasets import Dataset, create_dataset, delete_dataset, get_dataset, list_datasets
 from autolog.decorator import trace
 from autolog.errors import (
     AutologError,
@@ -57,7 +55,6 @@ from autolog.fluent import (
 )
 from autolog.middleware import AsgiMiddleware, WsgiMiddleware
 from autolog.model.assessment import Assessment, AssessmentSource, Expectation, Feedback, SourceType
-from autolog.model.dataset import DatasetRecord
 from autolog.model.run import Run, RunStatus
 from autolog.model.span import Link, Span, SpanEvent, SpanType, Status, StatusCode
 from autolog.model.trace import Trace, TraceInfo, TraceState
@@ -66,6 +63,11 @@ from autolog.propagation import carry, extract, inject
 from autolog.runs import ActiveRun, active_run_id, end_run, get_run, list_experiments, list_runs, start_run
 from autolog.sampling import Sampling
 from autolog.settings import from_environment as _settings
+
+if TYPE_CHECKING:
+    from autolog.compare import Comparison, compare_traces
+    from autolog.datasets import Dataset, create_dataset, delete_dataset, get_dataset, list_datasets
+    from autolog.model.dataset import DatasetRecord
 
 __version__ = "0.1.0"
 
@@ -169,7 +171,21 @@ def unload_ipython_extension(_shell: Any) -> None:
     unfollow()
 
 
+# Imported when they are first asked for: programs that only record never do.
+_LATER = {
+    **dict.fromkeys(("Comparison", "compare_traces"), "autolog.compare"),
+    **dict.fromkeys(
+        ("Dataset", "create_dataset", "delete_dataset", "get_dataset", "list_datasets"), "autolog.datasets"
+    ),
+    "DatasetRecord": "autolog.model.dataset",
+}
+
+
 def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        import importlib
+
+        return getattr(importlib.import_module(_LATER[name]), name)
     # `autolog.openai`, `autolog.langchain`, …: a handle for each integration there is.
     try:
         return getattr(autolog, name)

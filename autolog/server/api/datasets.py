@@ -103,7 +103,13 @@ def _made(client: Client, name: str) -> Dataset:
     try:
         return datasets.get_dataset(name, client=client)
     except NotFound:
+        pass
+    try:
         return datasets.create_dataset(name, client=client)
+    except InvalidDataset:
+        if client._store.get_dataset(name) is None:
+            raise
+        return datasets.get_dataset(name, client=client)  # somebody else made it meanwhile
 
 
 def _given(client: Client, new: Records) -> Iterator[Trace | Span | dict[str, Any]]:

@@ -24,7 +24,7 @@ from autolog.model.outline import Outline
 from autolog.model.run import Run
 from autolog.model.span import Span
 from autolog.model.trace import Trace, TraceInfo
-from autolog.stores.sqlite import datasets, migrations, rows, runs, tags
+from autolog.stores.sqlite import migrations, rows, runs, tags
 from autolog.stores.sqlite.assessments import delete_assessment, put_assessments
 from autolog.stores.sqlite.read import read_outline, read_span, read_trace
 from autolog.stores.sqlite.readers import Reader, Readers
@@ -172,9 +172,7 @@ class SqliteStore:
 
         return self._read(partial(values, field_or_keys(field), prefix, experiment, most)) or []
 
-    def _summed_up(
-        self, query: TraceQuery | None, work: Callable[[sqlite3.Connection, Functions], T]
-    ) -> T | None:
+    def _summed_up(self, query: TraceQuery | None, work: Callable[[sqlite3.Connection, Functions], T]) -> T | None:
         """Do `work` with a connection to read with; `None` where no store was made yet."""
         from autolog.stores.sqlite import texts
 
@@ -281,33 +279,46 @@ class SqliteStore:
 
     def put_dataset(self, dataset: DatasetInfo) -> bool:
         """Make a dataset; return whether there was none of its name."""
+        from autolog.stores.sqlite import datasets
+
         return self._transaction(partial(datasets.put_dataset, dataset))
 
     def get_dataset(self, name: str) -> DatasetInfo | None:
         """Return the dataset, or `None`."""
+        from autolog.stores.sqlite import datasets
+
         return self._read(partial(datasets.read_dataset, name))
 
     def list_datasets(self) -> list[DatasetInfo]:
         """Return all datasets, those first that changed last."""
+        from autolog.stores.sqlite import datasets
+
         return self._read(datasets.read_datasets) or []
 
     def delete_dataset(self, name: str) -> bool:
         """Delete a dataset with its records; return whether there was one."""
+        from autolog.stores.sqlite import datasets
+
         return self._transaction(partial(datasets.delete_dataset, name))
 
     def merge_records(self, name: str, records: Sequence[DatasetRecord]) -> Merged | None:
         """Add records to a dataset, or to its records of equal inputs what they say; `None` where there is no such dataset."""
+        from autolog.stores.sqlite import datasets
+
         return self._transaction(partial(datasets.merge_records, name, records))
 
     def list_records(self, name: str, page_token: str | None, most: int) -> PagedList[DatasetRecord]:
         """Return a page of a dataset's records, in the order in which they came; none where there is no such dataset."""
         from autolog.search.page import PagedList
+        from autolog.stores.sqlite import datasets
 
         found = self._read(partial(datasets.read_records, name, page_token, most))
         return PagedList() if found is None else found
 
     def delete_records(self, name: str, record_ids: Sequence[str]) -> int:
         """Delete records of a dataset; return how many there were."""
+        from autolog.stores.sqlite import datasets
+
         return self._transaction(partial(datasets.delete_records, name, record_ids))
 
     def _change(self, trace_id: str, work: Callable[[bytes], Callable[[sqlite3.Connection], bool]]) -> bool:
