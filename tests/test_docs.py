@@ -16,7 +16,10 @@ from autolog.testing import fresh_client
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Pages whose examples need neither a model nor a network, and run as they stand, one after the other.
-RUN = ("client", "mlflow", "notebook", "opentelemetry", "own-code", "privacy", "sampling", "search")
+RUN = (
+    "client", "compare", "datasets", "mlflow", "notebook", "opentelemetry", "own-code", "privacy", "sampling", "search",
+    "statistics",
+)  # fmt: skip
 
 
 def test_every_setting_is_documented_with_its_default():
