@@ -33,8 +33,13 @@ class Given:
 
     def take(self, *names: str) -> Any:
         """Take all of these attributes; return the first that there is."""
-        found = [value for name in names if (value := self.left.pop(name, None)) is not None]
-        return found[0] if found else None
+        # A span is asked for a hundred names, and has ten: it is quicker to look first.
+        left, found = self.left, None
+        for name in names:
+            if name in left:
+                value = left.pop(name)
+                found = value if found is None else found
+        return found
 
     def text(self, *names: str) -> str | None:
         """Take the first of these that is a text; others stay."""
@@ -43,10 +48,10 @@ class Given:
 
     def count(self, *names: str) -> int | None:
         """Take the first of these that is a whole number."""
+        left = self.left
         for name in names:
-            number = whole(self.left.get(name))
-            if number is not None:
-                del self.left[name]
+            if name in left and (number := whole(left[name])) is not None:
+                del left[name]
                 return number
         return None
 
@@ -56,15 +61,16 @@ class Given:
         return None if found is None else float(found)
 
     def _first_of(self, kind: type | tuple[type, ...], names: Iterable[str]) -> Any:
+        left = self.left
         for name in names:
-            value = self.left.get(name)
-            if isinstance(value, kind) and not isinstance(value, bool):
-                return self.left.pop(name)
+            if name in left and isinstance(left[name], kind) and not isinstance(left[name], bool):
+                return left.pop(name)
         return None
 
     def json(self, *names: str) -> Any:
         """Take the first of these there is; return what it spells in JSON, or the text itself where it is none."""
-        return decoded(self.take(*names))
+        value = self.take(*names)
+        return None if value is None else decoded(value)
 
     def below(self, prefix: str) -> dict[str, Any]:
         """Take all attributes whose names begin with `prefix`; return them by the rest of their names."""
