@@ -9,7 +9,7 @@ from pathlib import Path
 STATIC = Path(__file__).parent / "static"
 LIBRARY = STATIC / "vendor" / "htm-preact.js"
 
-_IMPORT = re.compile(r"^import\s[^;]*?from\s+['\"](?P<path>\./[^'\"]+)['\"];?\n", re.MULTILINE)
+_IMPORT = re.compile(r"^(?:import|export)\s[^;]*?from\s+['\"](?P<path>\./[^'\"]+)['\"];?\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:const|let|function|class)\b)", re.MULTILINE)
 
 
@@ -35,10 +35,15 @@ def slim(source: str) -> str:
     return _FOR_READERS.sub("", source)
 
 
+def imports(source: str) -> list[str]:
+    """Return what a module imports, as paths beside it."""
+    return [found["path"].removeprefix("./") for found in _IMPORT.finditer(source)]
+
+
 def _add(path: Path, found: dict[Path, str]) -> None:
     if path in found:
         return
     source = path.read_text(encoding="utf-8")
-    for imported in _IMPORT.finditer(source):
-        _add(path.parent / imported["path"], found)
+    for imported in imports(source):
+        _add(path.parent / imported, found)
     found[path] = _EXPORT.sub("", _IMPORT.sub("", source))

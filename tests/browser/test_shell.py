@@ -90,12 +90,22 @@ def test_the_first_page_is_the_list(client, address, new_page):
     assert page.url == f"{address}/#/traces"
 
 
-def test_the_modules_of_the_first_page_are_fetched_at_once(client, address, new_page):
-    sample.record(client, 3)
+@pytest.fixture(params=["list", "trace"])
+def opened(request, client, address, new_page):
+    """The list, or a trace by its link: what people open first."""
+    ids = sample.record(client, 3)
     page = new_page()
-    page.goto(address)
-    page.get_by_role("row").nth(2).wait_for()
-    loaded, told = page.evaluate(
+    if request.param == "list":
+        page.goto(address)
+        page.get_by_role("row").nth(2).wait_for()
+    else:
+        page.goto(f"{address}/#/traces/{ids[0]}")
+        page.get_by_role("treeitem").nth(2).wait_for()
+    return page
+
+
+def test_the_modules_of_a_page_are_fetched_at_once(opened):
+    loaded, told = opened.evaluate(
         """[
             performance.getEntriesByType("resource").map((one) => one.name).filter((name) => name.endsWith(".js")),
             [...document.querySelectorAll("link[rel=modulepreload], script[src]")].map((one) => one.href || one.src),
@@ -104,15 +114,24 @@ def test_the_modules_of_the_first_page_are_fetched_at_once(client, address, new_
     assert sorted(loaded) == sorted(told)
 
 
-def test_no_page_has_much_script(client, address, new_page):
-    sample.record(client, 3)
-    page = new_page()
-    page.goto(address)
-    page.get_by_role("row").nth(2).wait_for()
-    sizes = page.evaluate(
+def test_no_page_has_much_script(opened):
+    sizes = opened.evaluate(
         "performance.getEntriesByType('resource').filter((one) => one.name.endsWith('.js')).map((one) => one.decodedBodySize)"
     )
     assert sum(sizes) <= MOST_SCRIPT
+
+
+def test_a_trace_that_is_opened_by_its_link_leads_back_to_the_list(client, address, new_page, screenshot):
+    ids = sample.record(client, 3)
+    page = new_page()
+    page.goto(f"{address}/#/traces/{ids[0]}?filter=errors+%3D+0")
+    page.get_by_role("treeitem").nth(2).wait_for()
+    screenshot(page)
+    page.keyboard.press("Escape")
+    page.get_by_role("row").nth(2).wait_for()
+    assert page.url == f"{address}/#/traces?filter=errors+%3D+0"
+    page.go_back()
+    page.get_by_role("dialog", name="Trace").wait_for()
 
 
 def test_keys_are_told_by_a_question_mark(client, address, new_page, screenshot):

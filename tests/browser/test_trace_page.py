@@ -12,10 +12,12 @@ from autolog import sample
 
 @pytest.fixture
 def opened(client, address, new_page):
-    """Open a trace: `opened(trace_id, "?span=…", width=400)`."""
+    """Open a trace over the list: `opened(trace_id, "?span=…", width=400)`."""
 
     def open_(trace_id, query="", **options):
         page = new_page(**options)
+        page.goto(address)
+        page.get_by_role("grid", name="Traces").wait_for()
         page.goto(f"{address}/#/traces/{trace_id}{query}")
         trace(page).get_by_role("treeitem").first.wait_for()
         return page

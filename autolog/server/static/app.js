@@ -17,6 +17,9 @@ const PAGES = {
   datasets: { title: "Datasets", key: "a", load: () => import("./datasets.js") },
   compare: { title: "Compare", isHidden: true, load: () => import("./compare.js") },
 };
+// What shows a trace that is opened by its link: the list, which is shown below others, is as large again.
+const ALONE = "alone";
+const load = (name) => (name === ALONE ? import("./alone.js") : PAGES[name].load());
 const FIRST = "traces";
 // Pages of the same traces: going from one to the other keeps the filter and the time.
 const NARROWED = ["traces", "sessions", "dashboard"];
@@ -31,7 +34,7 @@ function usePage(name) {
   const [, set] = useState(0);
   useEffect(() => {
     if (loaded[name]) return;
-    PAGES[name].load().then(
+    load(name).then(
       (module) => { loaded[name] = module.Page; set((count) => count + 1); },
       (error) => { loaded[name] = () => html`<p class="al-empty">This page could not be loaded: ${error.message}</p>`; set((count) => count + 1); },
     );
@@ -42,7 +45,8 @@ function usePage(name) {
 function App() {
   const route = useAddress();
   const name = route.page in PAGES ? route.page : FIRST;
-  const Page = usePage(name);
+  const isAlone = name === "traces" && route.parts.length > 0 && !loaded.traces;
+  const Page = usePage(isAlone ? ALONE : name);
   const access = useAccess();
   const [health, setHealth] = useState(null);
   const [isHelpOpen, setHelpOpen] = useState(false);

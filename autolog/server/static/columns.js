@@ -1,7 +1,7 @@
 // The columns of the list: what each shows of a trace, what it is sorted by, and which filter its values are.
 import { html } from "./viewer/preact.js";
 import { absolute, compact, counted, duration, moment, money, number, relative } from "./formats.js";
-import { Bad, Good } from "./icons.js";
+import { verdict } from "./verdict.js";
 import { keyed, quoted } from "./query.js";
 
 export const STATES = {
@@ -60,14 +60,6 @@ const dollars = (usd) => (usd === 0 || usd >= 0.01 ? money(usd) : usd < 0.0001 ?
 function Tags({ info }) {
   return Object.entries(info.tags).map(([key, value]) => html`
     <${Value} condition=${`${keyed("tags", key)} = ${quoted(value)}`} className="al-chip"><span class="al-muted">${key} </span>${value}<//>`);
-}
-
-// A thumb for true and false, else the value itself, briefly.
-export function verdict(value) {
-  if (value === true || value === "yes") return html`<span class="al-ok"><${Good} label="yes" /></span>`;
-  if (value === false || value === "no") return html`<span class="al-error"><${Bad} label="no" /></span>`;
-  const text = typeof value === "string" ? value : typeof value === "number" ? String(Number(value.toPrecision(3))) : JSON.stringify(value);
-  return text.length > 24 ? `${text.slice(0, 23)}…` : text;
 }
 
 const literal = (value) => (typeof value === "number" || typeof value === "boolean" ? String(value) : quoted(value));

@@ -15,3 +15,11 @@ export function Dialog({ title, onClose, children, className = "" }) {
       ${children}
     </dialog>`;
 }
+
+// Ask before traces are deleted; `label` says which.
+export function DeleteDialog({ label, onClose, onDelete }) {
+  return html`<${Dialog} title=${`Delete ${label}?`} onClose=${onClose}>
+    <div><p>All their spans and feedback go too. This can't be undone.</p>
+      <p class="al-actions"><button class="al-button" onClick=${onClose}>Keep</button>
+        <button class="al-button al-danger" autofocus onClick=${onDelete}>Delete ${label}</button></p></div><//>`;
+}

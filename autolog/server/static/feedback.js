@@ -1,10 +1,10 @@
 // What people and programs say of a trace, and saying it: by a key, or in a form.
 import { html, useEffect, useState } from "./viewer/preact.js";
 import { get, part, patch, post, remove } from "./api.js";
-import { verdict } from "./columns.js";
 import { Dialog } from "./dialog.js";
 import { absolute, relative } from "./formats.js";
 import { tried } from "./notice.js";
+import { verdict } from "./verdict.js";
 
 const THUMB = "helpful";
 const SOURCES = { HUMAN: "a person", LLM_JUDGE: "a judging model", CODE: "code" };

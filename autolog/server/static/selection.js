@@ -2,7 +2,7 @@
 import { html, useState } from "./viewer/preact.js";
 import { download, get, post } from "./api.js";
 import { DatasetDialog } from "./datasets-dialog.js";
-import { Dialog } from "./dialog.js";
+import { DeleteDialog, Dialog } from "./dialog.js";
 import { counted, number } from "./formats.js";
 import { Item, Menu } from "./menu.js";
 import { tried } from "./notice.js";
@@ -95,13 +95,6 @@ export function BulkBar({ selection, query, count, rows, onGone, onTagged }) {
 }
 
 export const EXPORTS = [["jsonl", "JSON Lines"], ["csv", "CSV"], ["parquet", "Parquet"]];
-
-export function DeleteDialog({ label, onClose, onDelete }) {
-  return html`<${Dialog} title=${`Delete ${label}?`} onClose=${onClose}>
-    <div><p>All their spans and feedback go too. This can't be undone.</p>
-      <p class="al-actions"><button class="al-button" onClick=${onClose}>Keep</button>
-        <button class="al-button al-danger" autofocus onClick=${onDelete}>Delete ${label}</button></p></div><//>`;
-}
 
 function TagDialog({ label, onClose, onTag }) {
   const [key, setKey] = useState("");

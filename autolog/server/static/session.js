@@ -1,7 +1,7 @@
 // A session as the conversation that it was: what was asked and answered, turn by turn, and how long it took.
 import { html, useEffect, useState } from "./viewer/preact.js";
 import { get, part } from "./api.js";
-import { tokensOf, verdict } from "./columns.js";
+import { tokensOf } from "./columns.js";
 import { Figures } from "./deltas.js";
 import { thumb } from "./feedback.js";
 import { absolute, compact, counted, duration, moment, money, number } from "./formats.js";
@@ -14,6 +14,7 @@ import { address, go } from "./router.js";
 import { Markdown } from "./viewer/markdown.js";
 import { Shortened, decoded } from "./viewer/texts.js";
 import { Windowed } from "./windowed.js";
+import { verdict } from "./verdict.js";
 
 const LONG = 700;
 const PAUSE = 60e9;

@@ -3,6 +3,7 @@ import { html, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useStat
 import { KEYS, mount, unmount } from "./viewer/viewer.js";
 import { download, get, getText, part, post } from "./api.js";
 import { DatasetDialog } from "./datasets-dialog.js";
+import { DeleteDialog } from "./dialog.js";
 import { Assessments, AssessmentDialog, thumb } from "./feedback.js";
 import { number } from "./formats.js";
 import { Bad, Good } from "./icons.js";
@@ -11,7 +12,6 @@ import { useChanges } from "./live.js";
 import { Item, Menu } from "./menu.js";
 import { notify, tried } from "./notice.js";
 import { address, change, go, permanent } from "./router.js";
-import { DeleteDialog } from "./selection.js";
 
 const SPAN_ID = 0;
 const SPAN_NAME = 2;
