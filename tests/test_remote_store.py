@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import socket
 
 import pytest
 
@@ -32,6 +33,7 @@ from autolog.model.span import Link, SpanEvent
 from autolog.model.trace import TraceState, count_once
 from autolog.model.usage import Cost
 from autolog.search.query import TraceQuery
+from autolog.server.serve import serve
 from autolog.settings import Settings
 from autolog.stores.base import Store, open_store
 from autolog.stores.remote import RemoteStore, connection
@@ -259,6 +261,14 @@ def test_every_method_of_a_store_can_be_asked_for():
 
 
 # --- what can go wrong ---------------------------------------------------------------------------------------
+
+
+def test_a_server_is_not_its_own_store():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    with fresh_client(f"http://localhost:{port}") as client, pytest.raises(InvalidSetting, match="this server"):
+        serve(client, port=port)
 
 
 def test_nobody_there_is_told_and_how_to_mend_it(tmp_path):

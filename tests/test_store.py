@@ -122,6 +122,20 @@ def test_a_running_span_is_visible_and_replaced_by_its_end(client):
     assert ended.info.span_count == 1
 
 
+def test_a_running_span_that_comes_after_its_end_changes_nothing(client):
+    span, other = client.tracer.start_span("slow", inputs={"q": 1}), client.tracer.start_span("other")
+    running = [span.copy(), other.copy()]
+    span.set_outputs("done")
+    span.end()
+    client._store.write([span])
+    client._store.write(running)
+    [trace] = [trace for trace in traces(client) if trace.name == "slow"]
+
+    assert (trace.state, trace.spans[0].outputs) == (TraceState.OK, "done")
+    assert client.get_span(span.trace_id, span.span_id).outputs == "done"
+    assert client.get_span(other.trace_id, other.span_id).end_time_ns is None
+
+
 def test_a_late_child_joins_a_trace_that_has_ended(client):
     with client.tracer.start_span("root") as root:
         pass

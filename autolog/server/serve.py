@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import signal
 import socket
@@ -11,11 +12,12 @@ import webbrowser
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import uvicorn
+from anyio import to_thread
 
-from autolog.errors import InvalidSetting
+from autolog.errors import InvalidSetting, StoreError
 from autolog.server.access import Token
 from autolog.server.app import create_app
 from autolog.server.security import is_loopback
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from autolog.client import Client
 
 PORT = 4321
+_TIDY_EVERY = 1.0
 _GRACE = 5
 """Seconds that a request may take still when the server is told to end."""
 _LONGEST_ADDRESS = 1_000_000
@@ -57,6 +60,7 @@ def serve(
         )
     app = create_app(client, tokens=tokens, host=host, allow_hosts=allow_hosts)
     with listening(host, port) as bound:
+        _refuse_itself(client.location, bound)
 
         def told() -> None:
             address = address_of(host, bound)
@@ -80,6 +84,17 @@ def _login(tokens: Sequence[Token]) -> str:
         (one for one in tokens if one.may != "send"), key=lambda one: (one.may != "write", one.experiment or "")
     )
     return f"?token={quote(best[0].secret)}" if best else ""
+
+
+def _refuse_itself(location: str, bound: socket.socket) -> None:
+    """Raise `InvalidSetting` where the store that is to be served is this very server."""
+    there = urlsplit(location)
+    port = {"http": 80, "https": 443}.get(there.scheme)
+    if port is not None and is_loopback(there.hostname or "") and (there.port or port) == bound.getsockname()[1]:
+        raise InvalidSetting(
+            f"the store that is to be served is {location}, which would be this server; name the file that it is to keep "
+            "traces in: --store traces.db, or AUTOLOG_STORE"
+        )
 
 
 @contextmanager
@@ -106,17 +121,31 @@ class Server(uvicorn.Server):
             )
         )  # fmt: skip
         self._changes = app.state.changes
+        self._client = app.state.client
+        self._tidying: asyncio.Task[None] | None = None
         self._on_listening = on_listening
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
         await super().startup(sockets)
+        self._tidying = asyncio.create_task(_tidy(self._client))
         self._on_listening()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what was asked, and end."""
+        if self._tidying is not None:
+            self._tidying.cancel()
         self._changes.close()
         await super().shutdown(sockets)
+
+
+async def _tidy(client: Client) -> None:
+    """Index what was sent here while nobody asks: the worker that does it elsewhere is only there for own spans."""
+    while True:
+        await asyncio.sleep(_TIDY_EVERY)
+        with suppress(StoreError):
+            while await to_thread.run_sync(client._store.tidy):
+                pass
 
 
 def listening(host: str, port: int) -> socket.socket:

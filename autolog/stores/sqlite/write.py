@@ -107,6 +107,7 @@ def write_batches(batches: Sequence[Batch], connection: sqlite3.Connection) -> N
         before = (summary.start_ns, summary.tags)
         counted: list[tuple[TokenUsage, Cost]] = []
         found_by: set[tuple[str, str, str | None]] = set()
+        stale: set[str] = set()
         for span in batch.spans:
             row = _span_values(rid, span)
             key = row[1]
@@ -120,6 +121,8 @@ def write_batches(batches: Sequence[Batch], connection: sqlite3.Connection) -> N
             # An open span that arrives after its end, from a slower batch, must not undo it.
             if is_ended or not is_known_as_ended:
                 spans.append(row)
+            else:
+                stale.add(span.span_id)
         summary.take_shared(batch.spans)
         summary.count(counted)
         words = _span_labels(found_by)
@@ -129,12 +132,17 @@ def write_batches(batches: Sequence[Batch], connection: sqlite3.Connection) -> N
         else:
             connection.execute(_UPDATE_TRACE, (*summary.values(), rid))
             words |= _changed_labels(connection, rid, summary, before)
-        payloads.append((rid, batch.codec, batch.body))
+        payloads.append((rid, batch.codec, batch.body) if not stale else (rid, _RAW, _body_without(stale, batch)))
         labels.extend((word, summary.start_ns, rid) for word in words)
     _insert(connection, "INSERT INTO traces", TRACE_COLUMNS, traces)
     _insert(connection, "INSERT OR REPLACE INTO spans", SPAN_COLUMNS, spans)
     _insert(connection, "INSERT INTO payloads", ("rid", "codec", "body"), payloads)
     _insert(connection, "INSERT OR IGNORE INTO labels", ("word", "start_ns", "rid"), labels)
+
+
+def _body_without(span_ids: Collection[str], batch: Batch) -> bytes:
+    records = json.loads(compression.decompress(batch.body) if batch.codec == compression.ZSTD else batch.body)
+    return capture.json_bytes([record for record in records if record["span_id"] not in span_ids])
 
 
 def _insert(connection: sqlite3.Connection, into: str, columns: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
