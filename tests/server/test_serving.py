@@ -8,15 +8,17 @@ import shutil
 import sqlite3
 import stat
 import threading
+import time
 
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from autolog import sample
-from autolog.server import files
+from autolog.server import files, serve
 from autolog.server.access import Token
 from autolog.server.app import create_app
+from autolog.stores.sqlite import rows
 from autolog.stores.sqlite import store as sqlite_store
 from autolog.testing import fresh_client
 from tests.server.conftest import Http
@@ -33,7 +35,7 @@ def mounted(client, ids):
     """A server below a path of another application, as behind a proxy that passes the path on."""
     inner = create_app(client, tokens=[Token(SECRET, "write")])
     outer = Starlette(routes=[Mount("/tools/traces", inner)])
-    outer.state.changes = inner.state.changes
+    outer.state.changes, outer.state.client = inner.state.changes, client
     with running(outer) as address:
         yield Http(f"{address}/tools/traces")
 
@@ -80,9 +82,9 @@ def test_files_of_a_version_are_kept_for_ever_and_the_page_is_asked_for_again(ht
     for path in scripts:
         assert files.version() in path
         assert "immutable" in http.get(f"/{path}").headers["Cache-Control"]
-    plain = http.get("/static/app.js")
-    assert plain.headers["Cache-Control"] == "no-cache"
-    assert http.get("/static/app.js", **{"If-None-Match": plain.headers["ETag"]}).status == 304
+    assert http.get("/static/app.js").headers["Cache-Control"] == "no-cache"
+    plain = http.get("/static/viewer/vendor/htm-preact.js")
+    assert http.get("/static/viewer/vendor/htm-preact.js", **{"If-None-Match": plain.headers["ETag"]}).status == 304
     assert "immutable" not in http.get("/static/v-000000000000/app.js").headers["Cache-Control"]
 
 
@@ -198,6 +200,25 @@ def test_a_store_of_nothing_is_told():
 
 def test_traces_are_private_to_their_owner(stored):
     assert stat.S_IMODE(stored[0].stat().st_mode) == 0o600
+
+
+# --- what is sent here ---------------------------------------------------------------------------------
+
+
+def test_what_is_sent_is_indexed_while_nobody_asks(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "ROWS_WORTH_INDEXING", 3)
+    monkeypatch.setattr(serve, "_TIDY_EVERY", 0.01)
+    path = tmp_path / "traces.db"
+    with fresh_client(str(path)) as client, serving(client) as address:
+        span = {"name": "a", "startTimeUnixNano": "1", "endTimeUnixNano": "2"}
+        spans = [{**span, "traceId": f"{number:032x}", "spanId": f"{number:016x}"} for number in range(1, 9)]
+        Http(address).post("/v1/traces", {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
+        reader = sqlite3.connect(path)
+        deadline = time.monotonic() + 60
+        while reader.execute("SELECT last FROM indexed").fetchone()[0] < 8 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert reader.execute("SELECT last FROM indexed").fetchone()[0] == 8
+        reader.close()
 
 
 # --- many at once ------------------------------------------------------------------------------------
