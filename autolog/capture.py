@@ -10,17 +10,20 @@ import math
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from autolog.context import suppress
 from autolog.guard import attempt, guarded
+from autolog.semconv import TRUNCATED
 
 _MAX_DEPTH = 64
 _MAX_NODES = 100_000
 _MAX_TEXT = 200
+_MOST_BARE = 1_000
+"""Events or links that are kept, without attributes, where all of them are too many bytes."""
 _NOTHING: list[Any] = []
 _to_builtins = msgspec.to_builtins
 _SHARED = (bytes,)
@@ -233,6 +236,16 @@ def storable(value: Any, limits: Limits) -> tuple[bytes, bool]:
         outline = {"truncated": f"{len(encoded)} bytes of JSON, more than AUTOLOG_MAX_PAYLOAD", "keys": _keys(value)}
         return _dump(outline, limits)[0], True
     return encoded, cut
+
+
+def storable_field(name: str, value: Any, limits: Limits) -> tuple[bytes, bool]:
+    """Return a field of a span as JSON within `limits`, and whether anything was cut or replaced."""
+    encoded, is_cut = storable(value, limits)
+    if name in ("events", "links") and not encoded.startswith(b"["):
+        # Too many bytes: an outline is no list of them, and these are more than their attributes.
+        bare = [[*first, {TRUNCATED: "more than AUTOLOG_MAX_PAYLOAD"}] for *first, _ in value[:_MOST_BARE]]
+        return storable(bare, replace(limits, max_payload=UNLIMITED.max_payload))[0], True
+    return encoded, is_cut
 
 
 def _keys(value: Any) -> Any:

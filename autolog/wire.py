@@ -7,13 +7,13 @@ what is stored of it is what would be stored here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
-from autolog import capture, semconv
+from autolog import capture
 from autolog.capture import Limits
 from autolog.errors import InvalidTrace
 from autolog.ids import parse_id
@@ -27,8 +27,6 @@ VERSION = 1
 MEDIA_TYPE = "application/vnd.autolog.spans+json"
 MOST_BYTES = 4_000_000
 """Bytes of one body, unless a single span is larger."""
-_MOST_BARE = 1_000
-"""Events or links that are kept, without attributes, where all of them are too many bytes."""
 _MOST_TOKENS = 2**63 - 1
 _MOST_DOLLARS = 1e12
 
@@ -117,19 +115,9 @@ def _encoded(span: Span, context: int | None, limits: Limits) -> tuple[bytes, in
     if span._parent is None:  # what a list shows is read from the payload as it is before it is cut
         known["previews"] = [preview(span._inputs), preview(span._outputs)]
     # Each field by itself, as the store has it: limits are those of a field.
-    encoded = [within_limits(name, value, limits) for name, value in payload.items()]
+    encoded = [capture.storable_field(name, value, limits) for name, value in payload.items()]
     fields = [b'"%s":%s' % (name.encode(), data) for name, (data, _) in zip(payload, encoded, strict=True)]
     return b",".join([capture.json_bytes(known)[:-1], *fields]) + b"}", sum(is_cut for _, is_cut in encoded)
-
-
-def within_limits(name: str, value: Any, limits: Limits) -> tuple[bytes, bool]:
-    """Return a field of a span as JSON within `limits`, and whether anything was cut or replaced."""
-    encoded, is_cut = capture.storable(value, limits)
-    if name in ("events", "links") and not encoded.startswith(b"["):
-        # Too many bytes: an outline is no list of them, and these are more than their attributes.
-        bare = [[*first, {semconv.TRUNCATED: "more than AUTOLOG_MAX_PAYLOAD"}] for *first, _ in value[:_MOST_BARE]]
-        return capture.storable(bare, replace(limits, max_payload=capture.UNLIMITED.max_payload))[0], True
-    return encoded, is_cut
 
 
 def _counts(usage: TokenUsage) -> dict[str, Any]:

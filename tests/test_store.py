@@ -136,6 +136,19 @@ def test_a_running_span_that_comes_after_its_end_changes_nothing(client):
     assert client.get_span(other.trace_id, other.span_id).end_time_ns is None
 
 
+def test_events_that_are_too_many_bytes_stay_without_their_attributes():
+    with fresh_client(max_payload=2_000) as client:
+        with client.tracer.start_span("x") as span:
+            for number in range(50):
+                span.add_event("e", {"text": "x" * number})
+        [found] = spans(client)
+
+    assert [event.name for event in found.events] == ["e"] * 50
+    assert {*map(str, (event.attributes for event in found.events))} == {
+        "{'autolog.truncated': 'more than AUTOLOG_MAX_PAYLOAD'}"
+    }
+
+
 def test_a_late_child_joins_a_trace_that_has_ended(client):
     with client.tracer.start_span("root") as root:
         pass

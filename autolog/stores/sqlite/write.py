@@ -16,7 +16,6 @@ from autolog.model.span import Span
 from autolog.model.usage import Cost, TokenUsage
 from autolog.stores import compression
 from autolog.stores.sqlite.rows import MANY_NAMES, SPAN_COLUMNS, STATUSES, TRACE_COLUMNS, Summary, label, text, whole
-from autolog.wire import within_limits
 
 DELETE_AT_ONCE = 100
 # SQLite takes 32,766 values in one statement.
@@ -82,7 +81,7 @@ def _within_limits(record: dict[str, Any], limits: Limits) -> tuple[bytes, int]:
     parts: list[bytes] = []
     cuts = 0
     for name, value in record.items():
-        encoded, cut = within_limits(name, value, limits)
+        encoded, cut = capture.storable_field(name, value, limits)
         cuts += cut
         parts.append(b'"' + name.encode() + b'":' + encoded)
     return b"{" + b",".join(parts) + b"}", cuts
