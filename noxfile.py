@@ -151,7 +151,14 @@ def lock(session: nox.Session) -> None:
         "langchain_0_3": [],
         "llama_index_oldest": [],
         "otel_peers": ["--extra=otel"],
-        "oldest": ["--resolution=lowest-direct", "--extra=openai", "--extra=otel"],
+        "oldest": [
+            "--resolution=lowest-direct",
+            "--extra=openai",
+            "--extra=otel",
+            "--extra=ui",
+            "--extra=remote",
+            "--extra=parquet",
+        ],
     }
     for name in session.posargs or extras:
         session.run(

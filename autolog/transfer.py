@@ -407,7 +407,7 @@ def _trace(line: bytes) -> Trace:
         told = msgspec.json.decode(line)
         msgspec.convert(told, _Line)
         trace = Trace.from_dict(told)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidTrace(f"{str(error)[:300].rstrip('.')}.") from error
     for span in trace.spans:
         if span.trace_id != trace.trace_id:

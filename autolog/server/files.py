@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import mimetypes
+from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePath, PurePosixPath
-from typing import Any
+from pathlib import Path, PurePosixPath
 
-from starlette.responses import HTMLResponse, Response
-from starlette.staticfiles import StaticFiles
+from starlette.datastructures import Headers
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from autolog.viewer.bundle import LIBRARY, imports, slim
@@ -16,6 +17,7 @@ from autolog.viewer.bundle import STATIC as VIEWER
 
 STATIC = Path(__file__).parent / "static"
 _PREFIX = "v-"
+_SOURCES = (".js", ".css")
 
 
 def version() -> str:
@@ -64,33 +66,62 @@ def _file(path: str) -> Path:
     return VIEWER / below if folder == "viewer" else STATIC / path
 
 
-class _Slim(StaticFiles):
-    """A folder whose scripts and styles are sent without what only people read."""
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A file as it is sent."""
 
-    def file_response(self, full_path: Any, stat_result: Any, scope: Scope, status_code: int = 200) -> Response:
-        """Return the file, slim where it is one of ours."""
-        path = Path(full_path)
-        if path.suffix not in (".js", ".css") or path == LIBRARY:
-            return super().file_response(full_path, stat_result, scope, status_code)
-        kind = "text/javascript" if path.suffix == ".js" else "text/css"
-        return Response(slim(path.read_text(encoding="utf-8")), status_code, media_type=kind)
+    content: bytes
+    kind: str
+    etag: str
+
+
+@lru_cache(1)
+def _all(of: str) -> dict[str, _Sent]:  # noqa: ARG001 - as above
+    """Return every file by its path below `static/`."""
+    places = ((STATIC, ""), (VIEWER, "viewer/"))
+    return {
+        prefix + path.relative_to(folder).as_posix(): _sent(path)
+        for folder, prefix in places
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _sent(path: Path) -> _Sent:
+    content = path.read_bytes()
+    if path.suffix in _SOURCES and path != LIBRARY:
+        content = slim(content.decode()).encode()
+    kind = "text/javascript" if path.suffix == ".js" else mimetypes.guess_type(path.name)[0] or "text/plain"
+    return _Sent(content, kind, f'"{hashlib.blake2b(content, digest_size=8).hexdigest()}"')
 
 
 class Files:
-    """Serves `static/…`, the viewer's files below `static/viewer/…`; with a version in front, as never changing."""
+    """Serves `static/…`, the viewer's files below `static/viewer/…`; with a version in front, as never changing.
 
-    def __init__(self) -> None:
-        self._folders = {"viewer": _Slim(directory=VIEWER), "": _Slim(directory=STATIC)}
+    Scripts and styles are sent without what only people read.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        path: str = scope["path"].removeprefix(scope.get("root_path", "")).lstrip("/")
-        asked, _, rest = path.partition("/")
-        is_versioned = asked.startswith(_PREFIX)
-        rest = rest if is_versioned else path
-        folder, _, below = rest.partition("/")
-        files, inside = (self._folders["viewer"], below) if folder == "viewer" else (self._folders[""], rest)
-        response = await files.get_response(str(PurePath(inside)), scope)
-        if is_versioned and asked == version() and response.status_code == 200:
-            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-        await response(scope, receive, send)
+        await _answer(scope)(scope, receive, send)
+
+
+def _answer(scope: Scope) -> Response:
+    if scope["method"] not in ("GET", "HEAD"):
+        return PlainTextResponse("Method Not Allowed", 405, {"Allow": "GET, HEAD"})
+    path: str = scope["path"].removeprefix(scope.get("root_path", "")).lstrip("/")
+    asked, _, rest = path.partition("/")
+    is_versioned = asked.startswith(_PREFIX)
+    now = version()
+    found = _all(now).get(rest if is_versioned else path)
+    if found is None:
+        return PlainTextResponse("Not Found", 404)
+    is_lasting = is_versioned and asked == now
+    headers = {
+        "ETag": found.etag,
+        "Cache-Control": "public, max-age=31536000, immutable" if is_lasting else "no-cache",
+    }
+    known = Headers(scope=scope).get("if-none-match", "")
+    if found.etag in [one.strip().removeprefix("W/") for one in known.split(",")]:
+        return Response(None, 304, headers)
+    return Response(found.content, 200, headers, found.kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -301,6 +302,8 @@ def test_fields_have_a_kind_an_example_and_operators_that_work(http, client, ids
         for alias in one.get("aliases", ()):
             assert fields.find(alias) == field
         for operator in one["operators"]:
+            if operator == "RLIKE" and find_spec("re2") is None:
+                continue
             parse(f"{one['name']} {operator} {VALUES[one['kind']](one, operator)}")
 
 
