@@ -34,6 +34,7 @@ from autolog.server.api import (
     values,
 )
 from autolog.server.errors import HANDLERS
+from autolog.server.ingest import Ingest
 from autolog.server.live import Changes
 from autolog.server.security import Guard, Hosts
 
@@ -58,6 +59,7 @@ def create_app(
     app = FastAPI(title="autolog", version=__version__, openapi_url="/api/openapi.json", docs_url=None, redoc_url=None)
     app.state.client = client
     app.state.tokens = Tokens(tokens)
+    app.state.ingest = Ingest(client)
     app.state.changes = Changes(client.version)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)
     app.add_middleware(Guard, tokens=app.state.tokens, hosts=Hosts(host, allow_hosts))

@@ -21,6 +21,7 @@ from autolog.errors import (
     StoreError,
     Unavailable,
 )
+from autolog.server.bodies import BodyError
 
 _STATUSES: Mapping[type[Exception], int] = {
     InvalidQuery: 400,
@@ -42,6 +43,10 @@ _MOST_TOLD = 5
 async def _explained(_request: Request, error: Exception) -> Response:
     status = next(_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES)
     return _answer(status, type(error).__name__, str(error))
+
+
+async def _unread(_request: Request, error: BodyError) -> Response:
+    return _answer(error.status, "BodyError", str(error))
 
 
 async def _refused(_request: Request, error: Any) -> Response:
@@ -68,6 +73,7 @@ def _answer(status: int, name: str, message: str, headers: Mapping[str, str] | N
 
 HANDLERS: Mapping[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
     **dict.fromkeys(_STATUSES, _explained),
+    BodyError: _unread,
     HTTPException: _refused,
     RequestValidationError: _not_valid,
     Exception: _failed,

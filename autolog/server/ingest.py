@@ -5,6 +5,7 @@ Nothing is queued: whoever sent it is told that it is stored once it is.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from autolog.model.span import Span
 from autolog.model.usage import Cost, TokenUsage
 from autolog.pricing import Pricing
 from autolog.processing import NOTHING, Processing
-from autolog.server.api.common import access_of, client_of
+from autolog.server.api.common import TheClient
 
 if TYPE_CHECKING:
     from autolog.client import Client
@@ -35,6 +36,12 @@ class Ingest:
         self._processes = threading.Lock()
         self._counting = threading.Lock()
         self._pricing = Pricing()
+
+    def into(self, client: Client) -> Ingest:
+        """Return the same for a client that sees less of the store: all of them take turns."""
+        found = copy.copy(self)
+        found._client = client
+        return found
 
     @property
     def _store(self) -> Store:
@@ -97,22 +104,13 @@ def _by_trace(spans: Iterable[Span]) -> dict[str, list[Span]]:
     return found
 
 
-_making = threading.Lock()
-
-
-def ingest_of(request: Request) -> Ingest:
+def _ingest(request: Request, client: TheClient) -> Ingest:
     """Return what takes spans into the store of this server, as those of the experiment that the token is for."""
-    state, experiment = request.app.state, access_of(request).experiment
-    with _making:
-        if not hasattr(state, "ingests"):
-            state.ingests = {}
-        found: Ingest | None = state.ingests.get(experiment)
-        if found is None:
-            found = state.ingests[experiment] = Ingest(client_of(request))
-    return found
+    ingest: Ingest = request.app.state.ingest
+    return ingest.into(client)
 
 
-TheIngest = Annotated[Ingest, Depends(ingest_of)]
+TheIngest = Annotated[Ingest, Depends(_ingest)]
 
 
 # --- what counts -------------------------------------------------------------------------------------

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from autolog import SpanType, TokenUsage, wire
+from autolog import Client, SpanType, TokenUsage, wire
 from autolog.capture import Limits
 from autolog.server import bodies
+from autolog.server.access import Token
 from autolog.server.app import create_app
 from autolog.stores import compression
 from autolog.testing import fresh_client, traces
@@ -143,3 +146,29 @@ def test_a_body_of_any_kind_is_stored_or_refused(shared_http, data):
 
 
 RICH = body()
+
+
+def test_span_processors_are_called_by_one_request_at_a_time_whosever_token_it_has():
+    inside, together = [], []
+
+    def processor(span):
+        inside.append(span)
+        time.sleep(0.01)
+        together.append(len(inside))
+        inside.pop()
+        return span
+
+    secrets = ["secret-of-all-experiments", "secret-of-one-experiment"]
+    tokens = [Token(secrets[0], "write"), Token(secrets[1], "send", "one")]
+    server = Client("memory:", span_processors=[processor])
+    with TestClient(create_app(server, tokens=tokens), base_url="http://127.0.0.1:4321") as http:
+
+        def send(secret):
+            return http.post("/api/spans", content=body(), headers={**TYPE, "Authorization": f"Bearer {secret}"})
+
+        with ThreadPoolExecutor() as pool:
+            answers = list(pool.map(send, secrets * 4))
+    server.close()
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert set(together) == {1}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
 
 from autolog import wire
 from autolog.server.api.common import Json
-from autolog.server.bodies import BodyError, TheBody
+from autolog.server.bodies import TheBody
 from autolog.server.ingest import TheIngest
 
 router = APIRouter(tags=["spans"])
@@ -24,12 +23,8 @@ router = APIRouter(tags=["spans"])
         }
     },
 )
-def take_spans(ingest: TheIngest, body: TheBody) -> Response:
+def take_spans(ingest: TheIngest, body: TheBody) -> Json:
     """Store spans; answer once they are stored. Sending the same ones again changes nothing."""
-    try:
-        data = body.expanded()
-    except BodyError as error:
-        return JSONResponse({"error": "BodyError", "message": str(error)}, error.status)
-    spans = wire.decode(data)
+    spans = wire.decode(body.expanded())
     ingest.keep(spans)
     return Json({"stored": len(spans)})

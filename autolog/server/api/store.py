@@ -7,11 +7,10 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
 
 from autolog.errors import InvalidQuery, NotAllowed, NotFound
 from autolog.server.api.common import Json, TheClient
-from autolog.server.bodies import BodyError, TheBody
+from autolog.server.bodies import TheBody
 from autolog.stores.remote.calls import call_of, names
 from autolog.texts import Leaf, rewritten
 
@@ -50,15 +49,13 @@ _REWRITTEN: Mapping[str, Callable[[list[Any], Leaf], list[Any]]] = {
         }
     },
 )
-def ask_store(client: TheClient, method: str, body: TheBody) -> Response:
+def ask_store(client: TheClient, method: str, body: TheBody) -> Json:
     """Call a method of the store; answer `{"result": …}`. For autolog's own clients: others find the other paths plainer."""
     if method not in names():
         raise NotFound(f"a store can't be asked for {method[:60]!r}; there are: {', '.join(names())}")
     call = call_of(method)
     try:
         arguments = orjson.loads(body.expanded())
-    except BodyError as error:
-        return JSONResponse({"error": "BodyError", "message": str(error)}, error.status)
     except orjson.JSONDecodeError as error:
         raise InvalidQuery(f"the arguments are no JSON: {error}") from error
     values = call.values_of(arguments)

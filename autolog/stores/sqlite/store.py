@@ -335,7 +335,6 @@ class SqliteStore:
                 self._connection = None
             self._readers.close()
             self._watch.close()
-            self._watch.close()
 
     def _leave_behind(self) -> None:
         """In the child of a fork: let go of the parent's connection without closing it, as SQLite asks."""
