@@ -46,6 +46,10 @@ format: install
 bench: install  ## measure beside the peers; takes some minutes and a gigabyte of their packages
 	$(BIN)/python benchmarks/run.py
 
+.PHONY: pictures
+pictures: chromium  ## take the pictures of the documentation anew
+	$(BIN)/python docs/pictures/take.py
+
 .PHONY: bench-pages
 bench-pages: chromium  ## measure the web page beside those of MLflow and Phoenix; takes half an hour and two gigabytes
 	$(BIN)/python benchmarks/pages.py --write

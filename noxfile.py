@@ -38,6 +38,8 @@ COMPILE = (
     "--no-emit-index-url",
     "--python-version=3.10",
 )
+# A file's tests stay together: they share a browser, or a server.
+IN_PARALLEL = ("-n", "2", "--dist", "loadfile")
 # The last six releases of llama-index-core: they change the order and the types of what it tells.
 TREES = "gives_these_traces"
 LLAMA_INDEX_RELEASES = ("0.14.20", "0.14.21", "0.14.22", "0.14.23", "0.14.24", "0.14.25")
@@ -58,7 +60,7 @@ def test(session: nox.Session, environment: str, *places: str) -> None:
 @nox.session
 def newest(session: nox.Session) -> None:
     """All tests, with the newest versions."""
-    test(session, "dev")
+    test(session, "dev", *IN_PARALLEL)
 
 
 @nox.session
@@ -116,7 +118,7 @@ def otel_peers(session: nox.Session) -> None:
 @nox.session
 def oldest(session: nox.Session) -> None:
     """All tests with the oldest version of every dependency that is supported."""
-    test(session, "oldest")
+    test(session, "oldest", *IN_PARALLEL)
 
 
 @nox.session

@@ -8,6 +8,7 @@ import functools
 import gc
 import inspect
 import pickle
+import re
 import subprocess
 import sys
 import types
@@ -97,7 +98,7 @@ class Bound(NamedTuple):
         Bound(Thing.plain, (Thing(), 1), {}, {"a": 1, "b": 2}),
         Bound(max, (1, 2), {}, {"args": [1, 2], "kwargs": {}}),
     ],
-    ids=lambda case: f"{case.args} {case.kwargs}",
+    ids=lambda case: re.sub(" at 0x[0-9a-f]+", "", f"{case.args} {case.kwargs}"),
 )
 def test_inputs_are_the_arguments_by_name_with_defaults(client, case):
     assert al.trace(case.function)(*case.args, **case.kwargs) == case.function(*case.args, **case.kwargs)

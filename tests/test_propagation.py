@@ -126,7 +126,7 @@ def test_spans_nest_below_the_parent_that_was_sent_in_whichever_form(client, hea
         None,
         3,
         "traceparent",
-        object(),
+        pytest.param(object(), id="an object"),
         {"traceparent": None},
         {"traceparent": ""},
         {"traceparent": HEADER[:-1]},
