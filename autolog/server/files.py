@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
+import posixpath
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
@@ -36,7 +37,7 @@ def index() -> Response:
     return HTMLResponse(text.replace('"static/', f'"static/{version()}/'))
 
 
-_ENTRIES = {"list": "list.js", "trace": "alone.js"}
+_ENTRIES = {"list": "traces/list.js", "trace": "traces/alone.js"}
 """The pages that are opened first, mostly; `preload.js` knows them by these names."""
 
 
@@ -57,7 +58,7 @@ def _needed(path: str, found: set[str]) -> set[str]:
     if path not in found:
         found.add(path)
         for imported in imports(_file(path).read_text(encoding="utf-8")):
-            _needed(str(PurePosixPath(path).parent / imported), found)
+            _needed(posixpath.normpath(posixpath.join(posixpath.dirname(path), imported)), found)
     return found
 
 

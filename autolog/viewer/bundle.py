@@ -9,10 +9,8 @@ from pathlib import Path
 STATIC = Path(__file__).parent / "static"
 LIBRARY = STATIC / "vendor" / "htm-preact.js"
 
-_IMPORT = re.compile(r"^(?:import|export)\s[^;]*?from\s+['\"](?P<path>\./[^'\"]+)['\"];?\n", re.MULTILINE)
+_IMPORT = re.compile(r"^(?:import|export)\s[^;]*?from\s+['\"](?P<path>\.{1,2}/[^'\"]+)['\"];?\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:const|let|function|class)\b)", re.MULTILINE)
-
-
 _FOR_READERS = re.compile(r"^[ \t]*(?://[^\n]*\n|/\*.*?\*/[ \t]*\n|\n)|^[ \t]+", re.MULTILINE | re.DOTALL)
 
 
@@ -36,8 +34,8 @@ def slim(source: str) -> str:
 
 
 def imports(source: str) -> list[str]:
-    """Return what a module imports, as paths beside it."""
-    return [found["path"].removeprefix("./") for found in _IMPORT.finditer(source)]
+    """Return what a module imports, as paths from where it is."""
+    return [found["path"] for found in _IMPORT.finditer(source)]
 
 
 def _add(path: Path, found: dict[Path, str]) -> None:

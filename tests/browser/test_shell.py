@@ -66,7 +66,7 @@ def browser_module(browser):
     ],
 )
 def test_numbers_are_written_for_people(browser_module, expression, written):
-    assert browser_module("formats", expression) == written
+    assert browser_module("base/formats", expression) == written
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def test_numbers_are_written_for_people(browser_module, expression, written):
     [{}, {"filter": "name = 'a & b' AND tags.`x y` = '100%'"}, {"filter": "請求 ❤ #/?&=", "order": "cost DESC"}],
 )
 def test_an_address_gives_back_what_it_was_made_of(browser_module, params):
-    written = browser_module("router", f"address('traces', ['a/b c'], {json.dumps(params)})")
-    assert browser_module("router", f"parsed({json.dumps(written)})") == {
+    written = browser_module("base/router", f"address('traces', ['a/b c'], {json.dumps(params)})")
+    assert browser_module("base/router", f"parsed({json.dumps(written)})") == {
         "page": "traces",
         "parts": ["a/b c"],
         "params": params,
@@ -179,8 +179,8 @@ def test_a_server_with_tokens_asks_for_one_and_shows_what_it_allows(client, new_
         page.keyboard.press("Enter")
         page.get_by_role("button", name="ada · sign out").wait_for()
         page.get_by_role("link", name="support_agent").click()
-        page.get_by_role("button", name="Good", exact=True).click()
-        page.get_by_role("button", name="helpful yes, ada").wait_for()
+        page.get_by_role("button", name="Bad", exact=True).click()
+        page.get_by_role("button", name="helpful no, ada", exact=True).wait_for()
         page.goto("about:blank")
 
 

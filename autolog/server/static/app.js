@@ -1,25 +1,25 @@
 // The web page: its bar, and below it the page that the address names.
 import { html, render, useEffect, useState } from "./viewer/preact.js";
-import { SignedIn, TokenForm, isLocked, useAccess } from "./access.js";
-import { get } from "./api.js";
-import { Help } from "./help.js";
-import { useKeys } from "./keys.js";
-import { Notices } from "./notice.js";
-import { address, go, useAddress } from "./router.js";
+import { get } from "./base/api.js";
+import { useKeys } from "./base/keys.js";
+import { Notices } from "./base/notice.js";
+import { address, go, useAddress } from "./base/router.js";
+import { SignedIn, TokenForm, isLocked, useAccess } from "./parts/access.js";
+import { Help } from "./parts/help.js";
 
 // A page is a module that exports `Page`, a component of {route, health}: route is {page, parts, params}. It is loaded
 // when it is first shown. `key` opens it, after a "g".
 const PAGES = {
-  traces: { title: "Traces", key: "t", load: () => import("./list.js") },
-  sessions: { title: "Sessions", key: "s", load: () => import("./sessions.js") },
-  dashboard: { title: "Dashboard", key: "d", load: () => import("./dashboard.js") },
-  experiments: { title: "Experiments", key: "e", load: () => import("./experiments.js") },
-  datasets: { title: "Datasets", key: "a", load: () => import("./datasets.js") },
-  compare: { title: "Compare", isHidden: true, load: () => import("./compare.js") },
+  traces: { title: "Traces", key: "t", load: () => import("./traces/list.js") },
+  sessions: { title: "Sessions", key: "s", load: () => import("./pages/sessions.js") },
+  dashboard: { title: "Dashboard", key: "d", load: () => import("./pages/dashboard.js") },
+  experiments: { title: "Experiments", key: "e", load: () => import("./pages/experiments.js") },
+  datasets: { title: "Datasets", key: "a", load: () => import("./pages/datasets.js") },
+  compare: { title: "Compare", isHidden: true, load: () => import("./pages/compare.js") },
 };
 // What shows a trace that is opened by its link: the list, which is shown below others, is as large again.
 const ALONE = "alone";
-const load = (name) => (name === ALONE ? import("./alone.js") : PAGES[name].load());
+const load = (name) => (name === ALONE ? import("./traces/alone.js") : PAGES[name].load());
 const FIRST = "traces";
 // Pages of the same traces: going from one to the other keeps the filter and the time.
 const NARROWED = ["traces", "sessions", "dashboard"];
@@ -63,7 +63,7 @@ function App() {
         ${Object.entries(PAGES).filter(([, page]) => page.title && !page.isHidden).map(([page, { title, key }]) => html`
           <a href=${address(page, [], page === name ? {} : narrowing(page, name, route))} aria-current=${page === name ? "page" : undefined} title=${key && `g ${key}`}>${title}</a>`)}
       </nav>
-      <span class="al-store" title=${health && `autolog ${health.version}`}>${health && health.store}</span>
+      <span class="al-store" title=${health && `autolog ${health.version}`}>${health && html`<bdi>${health.store}</bdi>`}</span>
       <${SignedIn} access=${access} />
       <button class="al-quiet" title="Keys (?)" aria-label="Keys" onClick=${() => setHelpOpen(true)}>?</button>
     </header>
