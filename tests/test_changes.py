@@ -75,7 +75,7 @@ def test_the_child_of_a_fork_asks_anew(path):
 
 
 def test_more_is_deleted_than_a_page_has(client, monkeypatch):
-    monkeypatch.setattr("autolog.client._DELETED_AT_ONCE", 7)
+    monkeypatch.setattr("autolog.stored._DELETED_AT_ONCE", 7)
     for number in range(30):
         record(client, "even" if number % 2 == 0 else "odd")
     assert client.delete_traces(filter_string="name = 'even'", max_traces=9) == 9
