@@ -143,8 +143,7 @@ def _statistics(
     )
     sql, values = chosen.select(columns, "GROUP BY bucket, key", _CALLS if of_calls else "")
     rows = connection.execute(sql, values).fetchall()
-    largest = _largest(rows)
-    groups: dict[Any, dict[int, Sums]] = {key: {} for key in largest}
+    groups: dict[Any, dict[int, Sums]] = {key: {} for key in _largest(rows, group_by)}
     rest: dict[int, Sums] = {}
     for bucket, value, *sums in rows:
         groups.get(value, rest).setdefault(bucket, Sums()).add(*sums)
@@ -170,13 +169,16 @@ def _shown(group_by: Field | None, value: Any) -> str | None:
     return value  # type: ignore[no-any-return]
 
 
-def _largest(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+def _largest(rows: Sequence[tuple[Any, ...]], group_by: Field | None) -> list[Any]:
     """Return the keys of the groups with most requests, the largest first."""
     requests: dict[Any, int] = {}
     for _, value, count, *_ in rows:
         requests[value] = requests.get(value, 0) + count
-    order = heapq.nsmallest(MOST_GROUPS, requests.items(), key=lambda one: (-one[1], one[0] is None, str(one[0])))
-    return [value for value, _ in order]
+
+    def place(value: Any) -> tuple[int, bool, str]:
+        return -requests[value], value is None, str(_shown(group_by, value))
+
+    return heapq.nsmallest(MOST_GROUPS, requests, key=place)
 
 
 def _group(key: str | None, series: dict[int, Sums], buckets: int, share: int, *, is_other: bool = False) -> Group:
