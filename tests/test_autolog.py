@@ -275,6 +275,9 @@ SETTINGS = {
     "exit_timeout": ("7", 7.0),
     "display": ("false", False),
     "display_limit": ("8", 8),
+    "token": ("secret", "secret"),
+    "spool": ("/tmp/spool", "/tmp/spool"),
+    "spool_bytes": ("9", 9),
 }
 
 
