@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,6 +116,19 @@ def test_what_waits_is_private_and_unknown_to_git(tmp_path, spool):
         assert waiting(spool)
         assert all(path.stat().st_mode & 0o077 == 0 for path in kept if path != spool.parent)
         assert (spool.parent / ".gitignore").read_text() == "*\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="what is locked can't be removed there")
+def test_a_folder_that_was_removed_is_made_anew(spool, caplog):
+    with client_of(AWAY, spool) as client:
+        record("first")
+        client.flush(0.1)
+        assert len(waiting(spool)) == 1
+        shutil.rmtree(spool.parent)
+        record("second")
+        client.flush(0.1)
+        assert [names_in(path.read_bytes()) for path in waiting(spool)] == [["second"]]
+    assert "can't be kept on disk" not in caplog.text
 
 
 def test_a_server_that_is_killed_and_comes_back_has_everything_once_and_in_order(server, spool):

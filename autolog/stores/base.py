@@ -147,6 +147,13 @@ def default_path() -> Path:
     return here / FOLDER / FILE
 
 
+def hide_from_git(folder: Path) -> None:
+    """Keep what is in a folder of traces out of repositories, for prompts are in it."""
+    ignored = folder / ".gitignore"
+    if folder.name == FOLDER and not ignored.exists():
+        ignored.write_text("*\n")
+
+
 def open_store(address: str | os.PathLike[str] | None, limits: Limits, settings: Settings | None = None) -> Store:
     """Return the store at `address`: a path, `sqlite:///path`, `http://server`, `memory:`, `none:`, or `None` for the default.
 

@@ -18,6 +18,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from autolog.ids import format_span_id, new_span_id
+from autolog.stores.base import hide_from_git
 
 _LOCK = "lock"
 _SUFFIX = ".spans"
@@ -72,6 +73,9 @@ class Spool:
 
     def put(self, body: bytes, spans: int) -> Waiting:
         """Keep a body, whole or not at all; raise `OSError` where the folder can't be written."""
+        if self._own is not None and not self._own.path.is_dir():  # which somebody removed
+            self._own.unlock()
+            self._own = None
         if self._own is None:
             self._own = self._make()
         path = self._own.path / f"{next(self._numbers):0{_DIGITS}d}-{spans}{_SUFFIX}"
@@ -97,9 +101,7 @@ class Spool:
     def _make(self) -> _Folder:
         for folder in (self._root, self.folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        inside = self._root.parent
-        if inside.name == ".autolog" and not (inside / ".gitignore").exists():
-            (inside / ".gitignore").write_text("*\n")
+        hide_from_git(self._root.parent)
         path = self.folder / f"{os.getpid()}-{format_span_id(new_span_id())}"
         path.mkdir(mode=0o700)
         found = _Folder.locked(path, create=True)

@@ -24,6 +24,7 @@ from autolog.model.outline import Outline
 from autolog.model.run import Run
 from autolog.model.span import Span
 from autolog.model.trace import Trace, TraceInfo
+from autolog.stores.base import hide_from_git
 from autolog.stores.sqlite import migrations, rows, runs, tags
 from autolog.stores.sqlite.assessments import delete_assessment, put_assessments
 from autolog.stores.sqlite.read import read_outline, read_span, read_trace
@@ -450,8 +451,7 @@ def _key(written: str, digits: int = 32) -> bytes | None:
 def _make_private_file(path: Path) -> None:
     """Make the database readable by its owner only, for prompts are in it, and unknown to git."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.parent.name == ".autolog" and not (path.parent / ".gitignore").exists():
-        (path.parent / ".gitignore").write_text("*\n")
+    hide_from_git(path.parent)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
