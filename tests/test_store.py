@@ -486,6 +486,47 @@ def test_recording_goes_on_by_itself_after_a_store_was_mended(tmp_path):
         assert {trace.name for trace in traces(client)} == {"early", "late"}
 
 
+@pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])
+def test_what_is_recorded_after_the_file_was_taken_away_is_where_others_find_it(path, tmp_path, how):
+    other = tmp_path / "other.db"
+    with fresh_client(str(other)) as client:
+        record("of the other")
+        client.flush()
+    with fresh_client(str(path)) as client:
+        record("before")
+        client.flush()
+        seen = client.version()
+        assert [trace.name for trace in traces(client)] == ["before"]
+        for part in list(path.parent.glob(f"{path.name}*")):
+            if how == "deleted":
+                part.unlink()
+            else:
+                part.rename(part.with_name(f"away-{part.name}"))
+        if how == "replaced":
+            other.rename(path)
+        left = ["of the other"] if how == "replaced" else []
+        assert [trace.name for trace in traces(client)] == left
+        assert client.version() != seen
+        record("after")
+        assert client.flush() is True
+        assert {trace.name for trace in traces(client)} == {*left, "after"}
+        with fresh_client(str(path)) as reader:
+            assert {trace.name for trace in traces(reader)} == {*left, "after"}
+
+
+def test_a_search_that_ran_while_the_file_was_taken_away_reads_no_other_one_from_it(path):
+    with fresh_client(str(path)) as client:
+        record("before")
+        client.flush()
+        store = client._store
+        with store._reader():
+            for part in list(path.parent.glob(f"{path.name}*")):
+                part.unlink()
+            record("after")
+            client.flush()
+        assert [trace.name for trace in traces(client)] == ["after"]
+
+
 def test_payloads_that_are_damaged_cost_no_trace(path):
     with fresh_client(str(path)) as client:
         record("kept")

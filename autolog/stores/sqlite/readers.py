@@ -38,6 +38,7 @@ class Readers:
         self._left_behind: list[Reader] = []
         self._closers: dict[sqlite3.Connection, weakref.finalize[[], Readers]] = {}
         self._shared: Reader | None = None
+        self._closed = 0
         call_in_child(self._leave_behind)
 
     @contextmanager
@@ -51,13 +52,17 @@ class Readers:
             closer.atexit = False  # threads may read still
             self._closers[reader.connection] = closer
         self._lent.append(reader)
+        closed = self._closed
         try:
             yield reader
         except BaseException:
             self._close(reader)
             raise
         else:
-            self._idle.append(reader)
+            if closed == self._closed:
+                self._idle.append(reader)
+            else:
+                self._close(reader)
         finally:
             self._lent.remove(reader)
 
@@ -70,7 +75,8 @@ class Readers:
         return self._shared
 
     def close(self) -> None:
-        """Let go of the connections that nobody uses."""
+        """Let go of the connections that nobody uses, and of each other one once it is given back."""
+        self._closed += 1
         while self._idle:
             self._close(self._idle.pop())
 

@@ -62,6 +62,8 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._closer: weakref.finalize[[], SqliteStore] | None = None
         self._left_behind: list[sqlite3.Connection] = []
+        self._file: tuple[int, int] | None = None
+        """Which file the connection is to."""
         self._readers = Readers()
         self._watch = Watch(path)
         self._changes = 0
@@ -123,8 +125,10 @@ class SqliteStore:
 
     def version(self) -> int:
         """Return a number that is another one whenever anything changed since it was asked for last, by whomever."""
-        if self.path is None or not self._is_there():
+        if self.path is None:
             return self._changes
+        if not self._is_there():
+            return -1
         with self._explained():
             return _waiting(self._watch.version)
 
@@ -362,16 +366,21 @@ class SqliteStore:
     def _is_there(self) -> bool:
         """Whether a store was made; an older one is brought up to date."""
         with self._lock, self._explained():
-            if self._connection is None and self.path is not None and not self.path.exists():
+            if self.path is not None and _identity(self.path) is None:
+                self._discard()
                 return False
             _waiting(lambda: self._open(create=False))
             return True
 
     def _open(self, *, create: bool) -> sqlite3.Connection:
         if self._connection is not None:
-            return self._connection
+            if self.path is None or _identity(self.path) == self._file:
+                return self._connection
+            # What is written to a file that was deleted or moved away, nobody finds.
+            self._discard()
         if self.path is not None and create:
             _make_private_file(self.path)
+        file = None if self.path is None else _identity(self.path)
         connection = sqlite3.connect(
             self.path or ":memory:", timeout=0, isolation_level=None, check_same_thread=False, cached_statements=64
         )
@@ -380,7 +389,7 @@ class SqliteStore:
         except BaseException:
             connection.close()
             raise
-        self._connection = connection
+        self._connection, self._file = connection, file
         # Not at exit: what the worker has left is written then.
         self._closer = weakref.finalize(self, connection.close)
         self._closer.atexit = False
@@ -446,6 +455,15 @@ def _key(written: str, digits: int = 32) -> bytes | None:
         return parse_id(written, digits).to_bytes(digits // 2, "big")
     except ValueError:
         return None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return which file is at `path`, or `None` where there is none."""
+    try:
+        told = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return told.st_dev, told.st_ino
 
 
 def _make_private_file(path: Path) -> None:
