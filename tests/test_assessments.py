@@ -107,6 +107,7 @@ def test_why_there_is_no_value_is_kept(client, trace_id):
         (lambda: al.log_feedback(name=" ", value=1), "needs a name"),
         (lambda: al.log_feedback(name=7, value=1), "needs a name"),
         (lambda: al.log_expectation(name="a", value=None), "needs a value"),
+        (lambda: al.log_feedback(name="a", value=1, span_id=""), "span_id names a span"),
         (lambda: AssessmentSource("ROBOT"), "HUMAN, LLM_JUDGE, CODE"),
     ],
 )
@@ -133,7 +134,10 @@ def test_an_assessment_of_another_trace_is_not_touched(client, trace_id):
     one = al.log_feedback(trace_id=trace_id, value=1)
     with pytest.raises(NotFound):
         al.delete_assessment(other.trace_id, one.assessment_id)
-    assert len(al.get_trace(trace_id).assessments) == 1
+    with pytest.raises(InvalidAssessment, match="of another trace; give it another id"):
+        client.log_assessment(other.trace_id, one)
+    assert al.get_trace(trace_id).assessments == (one,)
+    assert al.get_trace(other.trace_id).assessments == ()
 
 
 def test_assessments_go_with_their_trace(client, trace_id):

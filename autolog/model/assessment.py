@@ -79,7 +79,8 @@ class Assessment:
         if not isinstance(self.source, AssessmentSource):
             raise InvalidAssessment(f"a source is given as AssessmentSource('HUMAN', 'ada'), not as {self.source!r}")
         try:
-            parse_id(self.span_id or "1" * 16, 16)
+            if self.span_id is not None:
+                parse_id(self.span_id, 16)
         except ValueError as wrong:
             raise InvalidAssessment(f"span_id names a span of the trace: {wrong}") from None
         object.__setattr__(self, "rationale", text_or_none(self.rationale))

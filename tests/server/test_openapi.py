@@ -311,6 +311,15 @@ def test_nothing_of_another_experiment_is_changed(both, method, path):
     assert everything(client) == before
 
 
+def test_feedback_of_another_experiment_is_not_taken_to_a_trace_of_ones_own(both):
+    client, http, mine, theirs = both
+    before = everything(client)
+    taken = {**al.Feedback(name="x", value=1).to_dict(), "assessment_id": theirs["assessment_id"]}
+    answer = http.post("/api/store/put_assessments", {"trace_id": mine["trace_id"], "assessments": [taken]})
+    assert (answer.status, answer.json()["error"]) == (400, "InvalidAssessment")
+    assert everything(client) == before
+
+
 def test_what_is_sent_with_a_token_of_an_experiment_is_of_it(both):
     client, http, _, _ = both
     new = "ab" * 16

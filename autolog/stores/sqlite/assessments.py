@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from autolog.errors import InvalidAssessment
 from autolog.ids import format_span_id, parse_id
 from autolog.model.assessment import KINDS, Assessment, AssessmentSource, SourceType
 from autolog.stores.sqlite.rows import text
@@ -55,10 +56,17 @@ def _assessment(trace_id: str, row: dict[str, Any]) -> Assessment:
 
 
 def put_assessments(trace_id: bytes, assessments: Sequence[Assessment], connection: sqlite3.Connection) -> bool:
-    """Keep assessments of one trace, each in place of one of the same id; return whether there is such a trace."""
+    """Keep assessments of one trace, each in place of one of the same id; return whether there is such a trace.
+
+    Raises `InvalidAssessment` for the id of one of another trace, which may be somebody else's.
+    """
     found = connection.execute("SELECT rid FROM traces WHERE trace_id = ?", (trace_id,)).fetchone()
     if found is None:
         return False
+    for assessment in assessments:
+        owner = connection.execute("SELECT rid FROM assessments WHERE id = ?", (assessment.assessment_id,)).fetchone()
+        if owner not in (None, found):
+            raise InvalidAssessment(f"assessment {assessment.assessment_id!r} is of another trace; give it another id")
     marks = ",".join("?" * len(_COLUMNS))
     sql = f"INSERT OR REPLACE INTO assessments({', '.join(_COLUMNS)}) VALUES ({marks})"
     connection.executemany(sql, [_values(found[0], assessment) for assessment in assessments])
