@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 from typing import Any
@@ -12,8 +11,8 @@ from autolog.search.filter import Comparison, Node, Operator, conjuncts
 from autolog.search.order import START
 from autolog.search.query import TraceQuery
 from autolog.stores.sqlite.conditions import Conditions, Sql, is_expensive
-from autolog.stores.sqlite.find import _ALL, Arm, Walk, _and, _Search, _walk_of
 from autolog.stores.sqlite.functions import Functions
+from autolog.stores.sqlite.walks import ALL, Arm, Walk, bounds, conjunction, lists_of, walk_of
 
 MOST = 250_000
 """Traces that are looked at; of more, a sample is."""
@@ -46,8 +45,7 @@ class Select:
 
     def __init__(self, query: TraceQuery, connection: sqlite3.Connection, functions: Functions) -> None:
         self._connection = connection
-        self._search = _Search(query, connection, functions)
-        self._parts = self._search._parts
+        self._parts = conjuncts(query.filter)
         self._asked = bounds_of(query.filter)
         writer = Conditions()
         # What is in columns is looked at before what is in payloads.
@@ -71,14 +69,14 @@ class Select:
         share = max(-(-count // most), 1)
         if len(walk.arms) == 1:
             arm = walk.arms[0]
-            pieces = [arm.where, self._search._bounds(arm.start), Sql(sampled(arm.rid, share)), self._condition]
-            return Selection(Sql(arm.source), _joined(pieces), share, since, until)
+            pieces = [arm.where, bounds(self._parts, arm.start), Sql(sampled(arm.rid, share)), self._condition]
+            return Selection(Sql(arm.source), conjunction(pieces), share, since, until)
         union = self._union(walk)
         sql = f"(SELECT rid FROM ({union.text}) WHERE {sampled('rid', share)}) k CROSS JOIN traces t ON t.rid = k.rid"
         return Selection(Sql(sql, union.values), self._condition, share, since, until)
 
     def _union(self, walk: Walk) -> Sql:
-        selects = [_joined([arm.where, self._search._bounds(arm.start)]) for arm in walk.arms]
+        selects = [conjunction([arm.where, bounds(self._parts, arm.start)]) for arm in walk.arms]
         text = " UNION ".join(
             f"SELECT {arm.rid} AS rid FROM {arm.walked} WHERE {where.text}"
             for arm, where in zip(walk.arms, selects, strict=True)
@@ -87,13 +85,13 @@ class Select:
 
     def _least(self) -> tuple[Walk, int]:
         """Return the walk along indexes that meets the fewest traces, and how many these are."""
-        walks = [Walk([_ALL]), *(walk for part in self._parts if (walk := _walk_of(part)))]
+        walks = [Walk([ALL]), *(walk for part in self._parts if (walk := walk_of(part)))]
         counted = [(sum(map(self._count, walk.arms)), number) for number, walk in enumerate(walks)]
         count, number = min(counted)
         return walks[number], count
 
     def _count(self, arm: Arm) -> int:
-        where = _joined([arm.where, self._search._bounds(arm.start)])
+        where = conjunction([arm.where, bounds(self._parts, arm.start)])
         return int(
             self._connection.execute(f"SELECT count(*) FROM {arm.walked} WHERE {where.text}", where.values).fetchone()[
                 0
@@ -103,7 +101,7 @@ class Select:
     def _listed(self, count: int) -> tuple[Sql, int] | None:
         """Return what lists the traces by their ids, feedback or words, and how many, where these are fewer than `count`."""
         found = []
-        for number, listed in enumerate(self._search._lists()):
+        for number, listed in enumerate(lists_of(self._parts, self._connection)):
             sql = f"SELECT count(*) FROM (SELECT 1 FROM ({listed.counted.text}) LIMIT {count})"
             found.append((int(self._connection.execute(sql, listed.counted.values).fetchone()[0]), number, listed.sql))
         least = min(found, default=(count, 0, Sql("")), key=lambda one: one[:2])
@@ -123,7 +121,7 @@ class Select:
     def _end(self, walk: Walk, direction: str) -> int | None:
         found = []
         for arm in walk.arms:
-            where = _joined([arm.where, self._search._bounds(arm.start)])
+            where = conjunction([arm.where, bounds(self._parts, arm.start)])
             sql = f"SELECT {arm.start} FROM {arm.walked} WHERE {where.text} ORDER BY {arm.start} {direction} LIMIT 1"
             found += [row[0] for row in self._connection.execute(sql, where.values)]
         return (min if direction == "ASC" else max)(found, default=None)
@@ -133,11 +131,6 @@ def sampled(rid: str, share: int) -> str:
     """Return the condition that a trace is in a sample of one in `share`."""
     # Eight at a time, which lie on a page or two; multiplied, so that it does not go with what a program does in turns.
     return "1" if share == 1 else f"((({rid} >> 3) * 2654435761) >> 12) % {share} = 0"
-
-
-def _joined(pieces: Sequence[Sql]) -> Sql:
-    kept = [piece for piece in pieces if piece.text != "1"]
-    return Sql(_and(kept), [value for piece in kept for value in piece.values])
 
 
 def bounds_of(asked: Node | None) -> tuple[int | None, int | None]:

@@ -14,7 +14,7 @@ from autolog.search.filter import AllOf, Comparison, Node, Operator, conjuncts
 from autolog.search.page import PagedList
 from autolog.search.query import TraceQuery
 from autolog.stores.sqlite.conditions import Conditions, is_expensive
-from autolog.stores.sqlite.find import Row, _find
+from autolog.stores.sqlite.find import Row, rows_of
 from autolog.stores.sqlite.functions import Functions
 from autolog.stores.sqlite.readers import limited
 from autolog.stores.sqlite.rows import STATES
@@ -74,7 +74,7 @@ class _Walk:
         if without:
             parts.append(Comparison(_SESSION, Operator.IN, tuple(sorted(without)), negated=True))
         query = replace(self._query, filter=AllOf(tuple(parts)), after=after, max_results=_AT_ONCE)
-        rows = _find(query, self._connection, self._functions)
+        rows = rows_of(query, self._connection, self._functions)
         marks = ",".join("?" * len(rows))
         sql = f"SELECT rid, session FROM traces WHERE rid IN ({marks})"
         sessions = dict(self._connection.execute(sql, [row[-1] for row in rows]))
