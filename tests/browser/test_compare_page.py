@@ -199,6 +199,16 @@ def test_hostile_names_and_texts_are_text(client, compared, screenshot):
     screenshot(page)
 
 
+def test_long_names_stay_beside_each_other_on_narrow_screens(client, compared):
+    spans = [al.start_span(letter * 80) for letter in "nm"]
+    for span in spans:
+        span.end()
+    client.flush()
+    page = compared(*(span.trace_id for span in spans), width=400, height=800)
+    names = [page.get_by_role("link", name=name).bounding_box() for name in ("n" * 80, "m" * 80)]
+    assert names[0]["x"] + names[0]["width"] <= names[1]["x"] and names[1]["x"] + names[1]["width"] <= 400
+
+
 def test_two_are_compared_from_the_list_and_from_a_trace(client, address, new_page):
     left, right = answer("Why?"), answer("Why not?")
     page = new_page()

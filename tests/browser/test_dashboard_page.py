@@ -177,12 +177,13 @@ def test_any_quantile_of_groups_is_shown(client, opened):
 def test_hostile_groups_are_text(client, opened, screenshot):
     now = now_ns()
     for number, name in enumerate([HOSTILE, "", "x" * 500, "한국어 🙂", "=", *(f"name {n}" for n in range(20))]):
-        record(client, name or "empty", at_ns=now - (number + 1) * MINUTE, tags={"<b>`tag`": name})
+        record(client, name or "empty", at_ns=now - (number + 1) * MINUTE, tags={"<b>`tag`": name, "k" * 200: name})
     client.flush()
     page = opened("?by=name")
     page.get_by_role("row").filter(has_text="<img").first.wait_for()
     legend(page, "all others").wait_for()
     assert page.locator("main img").count() == 0
+    assert page.get_by_label("Group by").bounding_box()["width"] < 400
     screenshot(page)
     page.get_by_role("row").filter(has_text="<img").first.get_by_role("link").click()
     page.get_by_text("1 trace", exact=True).wait_for()

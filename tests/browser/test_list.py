@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 import autolog as al
 from autolog import sample
+from tests.serving import serving
 
 expect.set_options(timeout=20_000)
 
@@ -323,6 +324,13 @@ def test_columns_are_chosen_and_remembered(client, opened, address):
     assert page.get_by_role("columnheader", name="Feedback").count() == 0
 
 
+def test_columns_that_there_are_not_are_left_out(client, opened):
+    sample.record(client, 3)
+    page = opened("?columns=name,bogus,constructor,__proto__,toString:70")
+    counted(page, "3 traces")
+    assert [title.inner_text() for title in page.get_by_role("columnheader").all() if title.inner_text()] == ["Name"]
+
+
 def test_columns_are_made_wider(client, opened):
     sample.record(client, 3)
     page = opened()
@@ -529,4 +537,16 @@ def test_a_server_that_was_away_is_found_again(client, address, browser):
     client.flush()
     rows(page).get_by_text("just now").wait_for()
     assert page.get_by_role("alert").count() == 0
+    page.close()
+
+
+def test_the_page_says_that_it_is_live_only_while_the_server_answers(client, browser):
+    sample.record(client, 3)
+    page = browser.new_page()  # as above
+    with serving(client) as address:
+        page.goto(address)
+        counted(page, "3 traces")
+        page.get_by_role("button", name="Live").wait_for()
+    page.get_by_role("button", name="Server away").wait_for()
+    assert rows(page).count() == 3
     page.close()

@@ -1,5 +1,5 @@
 // News from the server: called when anything in the store changed, while somebody can see the page.
-import { useEffect, useRef } from "../viewer/preact.js";
+import { useEffect, useRef, useState } from "../viewer/preact.js";
 import { url } from "./api.js";
 
 // Milliseconds: between two calls, before the first, and before a server that refused is asked again.
@@ -8,10 +8,12 @@ const SOON = 50;
 const RETRY = 5000;
 
 // Call `onChange`, which may return a promise, after each change. A hidden page listens to nothing, for a browser has
-// six connections to a server and each listener holds one; it is called when it is seen again.
+// six connections to a server and each listener holds one; it is called when it is seen again. Returns whether the
+// server is away.
 export function useChanges(onChange, isActive = true) {
   const held = useRef(onChange);
   held.current = onChange;
+  const [isAway, setAway] = useState(false);
   useEffect(() => {
     if (!isActive) return undefined;
     let source = null;
@@ -39,10 +41,12 @@ export function useChanges(onChange, isActive = true) {
     };
     // Browsers try again by themselves when a connection breaks, but not when a proxy answers for a server that is away.
     const again = () => {
+      setAway(true);
       if (source?.readyState === EventSource.CLOSED) retry = setTimeout(listen, RETRY);
     };
     const listen = () => {
       source = new EventSource(url("changes"), { withCredentials: true });
+      source.addEventListener("open", () => setAway(false));
       source.addEventListener("change", due);
       source.addEventListener("error", again);
     };
@@ -67,6 +71,7 @@ export function useChanges(onChange, isActive = true) {
       stop();
     };
   }, [isActive]);
+  return isAway;
 }
 
 // Call `tick` with the time every `seconds`, for what says how long ago something was; return what ends that.

@@ -120,7 +120,7 @@ function kept() {
 export function chosen(written) {
   const found = written ?? kept().written;
   if (!found) return { ids: DEFAULT, widths: {} };
-  const parts = found.split(",").map((part) => part.split(":")).filter(([id]) => id in BY_ID);
+  const parts = found.split(",").map((part) => part.split(":")).filter(([id]) => Object.hasOwn(BY_ID, id));
   const widths = Object.fromEntries(parts.filter(([, width]) => Number(width) > 0).map(([id, width]) => [id, Number(width)]));
   return parts.length > 0 ? { ids: parts.map(([id]) => id), widths } : { ids: DEFAULT, widths: {} };
 }

@@ -49,7 +49,7 @@ export function Page({ route, health }) {
 
   // A server that was away and is back tells of a change first.
   const wasAway = error && (error.status === 0 || error.status >= 500);
-  useChanges(() => (wasAway ? traces.load() : traces.refresh(isAtTop)), !isPaused);
+  const isAway = useChanges(() => (wasAway ? traces.load() : traces.refresh(isAtTop)), !isPaused);
   const isRunning = rows.some((row) => row.state === "IN_PROGRESS");
   useEffect(() => everySeconds(isRunning ? 1 : 30, setNow), [isRunning]);
   useEffect(() => { setNow(Date.now()); if (query) setScrollTo({ top: true }); selection.clear(); }, [query]);
@@ -106,8 +106,8 @@ export function Page({ route, health }) {
       <${Experiments} value=${params.experiment ?? ""} />
       <${TimeRange} params=${params} onChange=${change} />
       <${ColumnMenu} choice=${choice} onChange=${choose} />
-      <button class=${`al-button al-live ${isPaused ? "al-paused" : ""}`} aria-pressed=${!isPaused} title=${isPaused ? "Show new traces as they arrive (p)" : "New traces show as they arrive. Pause (p)"}
-        onClick=${() => { if (isPaused) traces.load(); setPaused(!isPaused); }}><span class="al-live-dot" aria-hidden="true" />${isPaused ? "Paused" : "Live"}</button>
+      <button class=${`al-button al-live ${isPaused ? "al-paused" : isAway ? "al-away" : ""}`} aria-pressed=${!isPaused} title=${isPaused ? "Show new traces as they arrive (p)" : isAway ? "The server does not answer; the page tries again by itself. Pause (p)" : "New traces show as they arrive. Pause (p)"}
+        onClick=${() => { if (isPaused) traces.load(); setPaused(!isPaused); }}><span class="al-live-dot" aria-hidden="true" />${isPaused ? "Paused" : isAway ? "Server away" : "Live"}</button>
     </div>
     ${selection.isAll || selection.ids.size > 0
       ? html`<${BulkBar} selection=${selection} query=${query} count=${count} rows=${rows}
