@@ -76,7 +76,7 @@ def list_traces(
     """
     with opened(store) as client:
         found = infos(
-            client, filter_string, most=limit, order_by=_order(order_by), since=moment("--since", since),
+            client, filter_string, most=limit, order_by=order_by or None, since=moment("--since", since),
             until=moment("--until", until), experiment=experiment, session=session,
         )  # fmt: skip
         _write(client, found, columns, as_json=as_json, limit=limit)
@@ -120,14 +120,10 @@ def search(
             _check(filter_string)
         found = infos(
             client, f"{phrases} AND ({filter_string})" if filter_string else phrases, most=limit,
-            order_by=_order(order_by), since=moment("--since", since), until=moment("--until", until),
+            order_by=order_by or None, since=moment("--since", since), until=moment("--until", until),
             experiment=experiment, session=session,
         )  # fmt: skip
         _write(client, found, columns, as_json=as_json, limit=limit)
-
-
-def _order(written: str | None) -> list[str] | None:
-    return [part.strip() for part in written.split(",")] if written else None
 
 
 def _check(filter_string: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,16 +24,18 @@ class Key:
 
 
 NEWEST_FIRST = (Key(START, descending=True),)
+_PART = re.compile(r"(?:[^,`\"]|`[^`]*`|\"[^\"]*\"|[`\"])+")
 
 
 def parse_order(order_by: Sequence[str] | str | None) -> tuple[Key, ...]:
     """Read what to sort by, each as `field`, `field ASC` or `field DESC`; what ties is newest first.
 
-    Raises `InvalidQuery` for what can't be sorted by.
+    In a text there are commas between them; keys in quotes may have some of their own. Raises `InvalidQuery` for what
+    can't be sorted by.
     """
     if order_by is None:
         return NEWEST_FIRST
-    written = [order_by] if isinstance(order_by, str) else order_by
+    written = _separated(order_by) if isinstance(order_by, str) else order_by
     if not isinstance(written, Sequence) or not all(isinstance(one, str) for one in written):
         raise InvalidQuery(f"order_by is a list such as ['duration DESC', 'name'], not {order_by!r}")
     if len(written) > MOST_KEYS:
@@ -44,6 +47,10 @@ def parse_order(order_by: Sequence[str] | str | None) -> tuple[Key, ...]:
     # What follows the start can't matter: it is in nanoseconds.
     until_start = list(keys).index(START) + 1 if START in keys else None
     return tuple(keys.values())[:until_start] if until_start else (*keys.values(), *NEWEST_FIRST)
+
+
+def _separated(written: str) -> list[str]:
+    return [part.strip() for part in _PART.findall(written)] or [written]
 
 
 def _key(written: str) -> Key:

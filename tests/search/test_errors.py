@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import autolog as al
 from autolog import InvalidQuery
 from autolog.search.filter import parse
+from autolog.search.order import parse_order
 from autolog.search.query import TraceQuery
 from autolog.testing import traces
 from tests.search import asked
@@ -205,6 +206,18 @@ def test_a_wrong_filter_says_where_and_what_was_meant(text, said, line, caret):
         parse(text)
     said = said.format(FIELDS=FIELDS, SPAN_FIELDS=SPAN_FIELDS, COMPARISONS=COMPARISONS)
     assert str(raised.value) == f"{said}\n{line}\n{caret}"
+
+
+@pytest.mark.parametrize(
+    ("text", "listed"),
+    [
+        ("duration DESC, name", ["duration DESC", "name"]),
+        ("tags.`a,b` DESC,name", ["tags.`a,b` DESC", "name"]),
+        ('tags."a,b"', ['tags."a,b"']),
+    ],
+)
+def test_an_order_may_be_one_text(text, listed):
+    assert parse_order(text) == parse_order(listed)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ import autolog as al
 from autolog.search import fields
 from autolog.search.filter import parse
 from autolog.server.api.filters import check_filter
-from autolog.server.api.traces import orders
 from autolog.testing import fresh_client
 from tests.server.conftest import Http
 from tests.serving import serving
@@ -86,11 +85,6 @@ def test_what_can_not_be_asked_is_told(http, params):
     assert answer.status == 400
     assert set(answer.json()) == {"error", "message"}
     assert answer.json()["message"]
-
-
-def test_an_order_may_have_keys_with_commas():
-    assert orders("tags.`a,b` DESC, name") == ["tags.`a,b` DESC", "name"]
-    assert orders(" ") is orders(None) is None
 
 
 def test_traces_are_counted_up_to_a_number(client, http, ids):

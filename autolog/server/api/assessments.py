@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
-from fastapi import Path as Place
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from autolog.model.assessment import KINDS, Assessment, AssessmentSource, SourceType
-from autolog.server.api.common import Json, TheClient, access_of
+from autolog.server.api.common import Json, TheClient, TraceId, access_of
 
 router = APIRouter(tags=["assessments"])
-
-TraceId = Annotated[str, Place(description="32 hex digits")]
 
 
 class Said(BaseModel):

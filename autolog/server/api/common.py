@@ -8,11 +8,14 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import Depends, Query
+from fastapi import Path as Place
 from starlette.requests import Request
 from starlette.responses import Response
 
 from autolog import capture
 from autolog.client import Client
+from autolog.errors import InvalidQuery
+from autolog.model.span import Span
 from autolog.model.trace import TraceInfo
 from autolog.search.page import PagedList
 from autolog.server.access import Access
@@ -42,6 +45,17 @@ def client_of(request: Request) -> Client:
 
 
 TheClient = Annotated[Client, Depends(client_of)]
+TraceId = Annotated[str, Place(description="32 hex digits")]
+PageToken = Annotated[str | None, Query(description="`next_page_token` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=1_000)]
+
+
+def span_of(client: Client, place: str) -> Span:
+    """Return the span that is named as its trace's id, a colon and its own."""
+    trace_id, separator, span_id = place.partition(":")
+    if not separator:
+        raise InvalidQuery(f"{place[:80]!r}: a trace's id and a span's, with a colon between them")
+    return client.get_span(trace_id, span_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from autolog.client import Client
 from autolog.compare import Comparison, compare, compare_outlines
 from autolog.errors import InvalidQuery
 from autolog.model.difference import compare_spans
 from autolog.model.outline import Outline, outline
-from autolog.model.span import Span
-from autolog.server.api.common import Json, TheClient
+from autolog.server.api.common import Json, TheClient, span_of
 from autolog.viewer import document
 
 router = APIRouter(tags=["compare"])
@@ -61,16 +59,7 @@ def _told(found: Comparison, left: Outline, right: Outline, *, is_shallow: bool)
 @router.get("/compare/span")
 def compare_pair(client: TheClient, left: _SpanOf = None, right: _SpanOf = None) -> Json:
     """Return every field of two spans with what is different in it: pieces of text with `=`, `-` or `+`."""
-    spans = _span(client, left), _span(client, right)
-    if spans == (None, None):
+    if not left and not right:
         raise InvalidQuery("say which spans to compare: left, right, or both")
+    spans = (span_of(client, left) if left else None, span_of(client, right) if right else None)
     return Json({"fields": [field.to_dict() for field in compare_spans(*spans)]})
-
-
-def _span(client: Client, place: str | None) -> Span | None:
-    if not place:
-        return None
-    trace_id, separator, span_id = place.partition(":")
-    if not separator:
-        raise InvalidQuery(f"{place[:80]!r}: a trace's id and a span's, with a colon between them")
-    return client.get_span(trace_id, span_id)

@@ -17,7 +17,7 @@ from autolog.errors import InvalidDataset, NotFound
 from autolog.model.dataset import DatasetRecord
 from autolog.model.span import Span
 from autolog.model.trace import Trace
-from autolog.server.api.common import Json, TheClient, attachment
+from autolog.server.api.common import Json, Limit, PageToken, TheClient, attachment, span_of
 
 router = APIRouter(tags=["datasets"])
 
@@ -72,8 +72,8 @@ def create_dataset(client: TheClient, new: NewDataset) -> Json:
 def get_dataset(
     client: TheClient,
     name: Name,
-    page_token: Annotated[str | None, Query(description="`next_page_token` of the page before")] = None,
-    limit: Annotated[int, Query(ge=1, le=1_000)] = 50,
+    page_token: PageToken = None,
+    limit: Limit = 50,
 ) -> Json:
     """Return a dataset with a page of its records, in the order in which they came."""
     dataset = datasets.get_dataset(name, client=client)
@@ -116,10 +116,7 @@ def _given(client: Client, new: Records) -> Iterator[Trace | Span | dict[str, An
     for trace_id in new.trace_ids:
         yield client.get_trace(trace_id)
     for place in new.spans:
-        trace_id, separator, span_id = place.partition(":")
-        if not separator:
-            raise InvalidDataset(f"{place[:80]!r}: a trace's id and a span's, with a colon between them")
-        yield client.get_span(trace_id, span_id)
+        yield span_of(client, place)
     yield from (record.model_dump() for record in new.records)
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from fastapi import APIRouter
 
-from fastapi import APIRouter, Query
-
-from autolog.server.api.common import Json, TheClient
+from autolog.server.api.common import Json, Limit, TheClient
 
 router = APIRouter(tags=["experiments"])
 
@@ -18,8 +16,6 @@ def list_experiments(client: TheClient) -> Json:
 
 
 @router.get("/runs")
-def list_runs(
-    client: TheClient, experiment: str | None = None, limit: Annotated[int, Query(ge=1, le=1_000)] = 100
-) -> Json:
+def list_runs(client: TheClient, experiment: str | None = None, limit: Limit = 100) -> Json:
     """Return the newest runs, of one experiment or of all, with what their traces come to."""
     return Json([run.to_dict() for run in client.summarize_runs(experiment or None, limit)])

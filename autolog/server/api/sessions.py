@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from fastapi import APIRouter
 
-from fastapi import APIRouter, Query
-
-from autolog.server.api.common import Asked, Json, TheClient
+from autolog.server.api.common import Asked, Json, Limit, PageToken, TheClient
 
 router = APIRouter(tags=["sessions"])
 
@@ -15,8 +13,8 @@ router = APIRouter(tags=["sessions"])
 def list_sessions(
     client: TheClient,
     asked: Asked,
-    page_token: Annotated[str | None, Query(description="`next_page_token` of the page before")] = None,
-    limit: Annotated[int, Query(ge=1, le=1_000)] = 50,
+    page_token: PageToken = None,
+    limit: Limit = 50,
 ) -> Json:
     """Return a page of the sessions with a trace that meets the filter, those first that were active last.
 

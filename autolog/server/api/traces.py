@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi import Path as Place
@@ -11,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import PlainTextResponse, Response
 
 from autolog import capture
-from autolog.errors import InvalidQuery
+from autolog.client import Client
+from autolog.errors import InvalidQuery, NotFound
 from autolog.model.outline import outline
-from autolog.server.api.common import Asked, Json, TheClient, attachment
+from autolog.server.api.common import Asked, Json, Limit, PageToken, TheClient, TraceId, attachment
 from autolog.viewer import document
 from autolog.viewer.page import page
 
@@ -25,7 +25,6 @@ _MOST_COUNTED = 10_000
 _ROOM = 20_000_000
 """Characters of the texts of a saved page."""
 
-TraceId = Annotated[str, Place(description="32 hex digits")]
 SpanId = Annotated[str, Place(description="16 hex digits")]
 
 
@@ -53,20 +52,12 @@ def list_traces(
     client: TheClient,
     asked: Asked,
     order_by: Annotated[str | None, Query(description="Such as `duration DESC, name`; newest first without")] = None,
-    page_token: Annotated[str | None, Query(description="`next_page_token` of the page before")] = None,
-    limit: Annotated[int, Query(ge=1, le=1_000)] = 50,
+    page_token: PageToken = None,
+    limit: Limit = 50,
 ) -> Json:
     """Return a page of the traces that meet the filter, newest first or as `order_by` says."""
-    found = asked.infos(client, order_by=orders(order_by), page_token=page_token, max_results=limit)
+    found = asked.infos(client, order_by=order_by or None, page_token=page_token, max_results=limit)
     return Json({"traces": [info.to_dict() for info in found], "next_page_token": found.token})
-
-
-_BETWEEN = re.compile(r",(?=(?:[^`\"]*[`\"][^`\"]*[`\"])*[^`\"]*$)")
-
-
-def orders(order_by: str | None) -> list[str] | None:
-    """Return the fields of an order, which commas separate; keys in quotes may have some."""
-    return [part.strip() for part in _BETWEEN.split(order_by)] if order_by and order_by.strip() else None
 
 
 @router.get("/count")
@@ -130,9 +121,7 @@ def change_tags(client: TheClient, changes: TagChanges) -> Json:
     return Json({"changed": sum(_has_changed(client, trace_id, told) for trace_id in changes.trace_ids)})
 
 
-def _has_changed(client: Any, trace_id: str, told: dict[str, str | None]) -> bool:
-    from autolog.errors import NotFound
-
+def _has_changed(client: Client, trace_id: str, told: dict[str, str | None]) -> bool:
     try:
         client.change_trace_tags(trace_id, told)
     except NotFound:  # deleted by somebody else meanwhile

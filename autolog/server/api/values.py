@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from autolog.server.api.common import Json, TheClient
+from autolog.server.api.common import Json, Limit, TheClient
 
 router = APIRouter(tags=["search"])
 
@@ -17,7 +17,7 @@ def list_values(
     field: Annotated[str, Query(description="As a filter names it; `tags`, `metadata`, `feedback` for their keys")],
     prefix: str = "",
     experiment: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=1_000)] = 50,
+    limit: Limit = 50,
 ) -> Json:
     """Return values of a field: first those that begin with `prefix`, then those that have it somewhere."""
     return Json(client.list_values(field, prefix, experiment=experiment or None, max_results=limit))
