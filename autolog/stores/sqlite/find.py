@@ -23,7 +23,7 @@ from autolog.stores.sqlite.conditions import (
 )
 from autolog.stores.sqlite.functions import Functions
 from autolog.stores.sqlite.read import read_infos
-from autolog.stores.sqlite.readers import interrupted, limited
+from autolog.stores.sqlite.readers import interrupted, limited, of_one_moment
 from autolog.stores.sqlite.walks import ALL, Arm, Listed, Source, Walk, bounds, conjunction, lists_of, walk_of
 
 Row = tuple[Any, ...]
@@ -45,15 +45,10 @@ def search(query: TraceQuery, connection: sqlite3.Connection, functions: Functio
     """Return a page of the traces that `query` asks for, in its order."""
     if not query.max_results:
         return PagedList()
-    # In one transaction, so that all of it is of one moment.
-    connection.execute("BEGIN")
-    try:
-        with limited(connection):
-            found = rows_of(query, connection, functions)
+    with of_one_moment(connection), limited(connection):
+        found = rows_of(query, connection, functions)
         page = found[: query.max_results]
         infos = read_infos([row[-1] for row in page], connection)
-    finally:
-        connection.execute("ROLLBACK")
     token = query.token(page[-1]) if len(found) > len(page) else None
     return PagedList(infos, token)
 
@@ -61,14 +56,14 @@ def search(query: TraceQuery, connection: sqlite3.Connection, functions: Functio
 def count(query: TraceQuery, connection: sqlite3.Connection, functions: Functions, seconds: float) -> Count:
     """Return how many traces `query` asks for, up to its `max_results`, and as far as `seconds` go."""
     found, is_exact = 0, False
-    connection.execute("BEGIN")
-    try:
-        with interrupted(connection, seconds), closing(_Search(query, connection, functions).rows()) as rows:
-            for _ in islice(rows, query.max_results):
-                found += 1
-            is_exact = next(rows, None) is None
-    finally:
-        connection.execute("ROLLBACK")
+    with (
+        of_one_moment(connection),
+        interrupted(connection, seconds),
+        closing(_Search(query, connection, functions).rows()) as rows,
+    ):
+        for _ in islice(rows, query.max_results):
+            found += 1
+        is_exact = next(rows, None) is None
     return Count(found, is_exact)
 
 

@@ -104,6 +104,16 @@ def _open(path: Path) -> Reader:
 
 
 @contextmanager
+def of_one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+    """Have all that is read in the block be as it was at one moment, whatever is written meanwhile."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+
+
+@contextmanager
 def interrupted(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
     """End quietly what runs on the connection for longer."""
     deadline = time.monotonic() + seconds

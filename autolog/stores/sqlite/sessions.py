@@ -16,7 +16,7 @@ from autolog.search.query import TraceQuery
 from autolog.stores.sqlite.conditions import Conditions, is_expensive
 from autolog.stores.sqlite.find import Row, rows_of
 from autolog.stores.sqlite.functions import Functions
-from autolog.stores.sqlite.readers import limited
+from autolog.stores.sqlite.readers import limited, of_one_moment
 from autolog.stores.sqlite.rows import STATES
 
 _SESSION = Field(Scope.TRACE, "session")
@@ -29,15 +29,11 @@ def sessions(query: TraceQuery, connection: sqlite3.Connection, functions: Funct
     """Return a page of the sessions with a trace that `query` asks for; those first of which such a trace is the newest."""
     if not query.max_results:
         return PagedList()
-    connection.execute("BEGIN")
-    try:
-        with limited(connection):
-            found = _Walk(query, connection, functions).page()
-            page = list(found.items())[: query.max_results]
-            experiment = _experiment(query)
-            summaries = [_summary(session, experiment, connection) for session, _ in page]
-    finally:
-        connection.execute("ROLLBACK")
+    with of_one_moment(connection), limited(connection):
+        found = _Walk(query, connection, functions).page()
+        page = list(found.items())[: query.max_results]
+        experiment = _experiment(query)
+        summaries = [_summary(session, experiment, connection) for session, _ in page]
     return PagedList(summaries, query.token(page[-1][1]) if len(found) > len(page) else None)
 
 

@@ -26,7 +26,7 @@ from autolog.search.grouping import is_of_calls
 from autolog.search.query import TraceQuery
 from autolog.stores.sqlite.conditions import Sql, expression
 from autolog.stores.sqlite.functions import Functions
-from autolog.stores.sqlite.readers import limited
+from autolog.stores.sqlite.readers import limited, of_one_moment
 from autolog.stores.sqlite.rows import STATES, STATUSES, whole
 from autolog.stores.sqlite.selection import MOST, MOST_WITH_SPANS, Select, Selection, bounds_of
 
@@ -113,12 +113,8 @@ def statistics(
     query: TraceQuery, group_by: Field | None, buckets: int, connection: sqlite3.Connection, functions: Functions
 ) -> Statistics:
     """Return the figures of the traces that `query` asks for, in about `buckets` buckets, grouped by a field or not."""
-    connection.execute("BEGIN")
-    try:
-        with limited(connection):
-            return _statistics(query, group_by, buckets, connection, functions)
-    finally:
-        connection.execute("ROLLBACK")
+    with of_one_moment(connection), limited(connection):
+        return _statistics(query, group_by, buckets, connection, functions)
 
 
 def none(query: TraceQuery, buckets: int) -> Statistics:
@@ -209,22 +205,18 @@ _MOST_VALUES = 5
 
 def details(query: TraceQuery, buckets: int, connection: sqlite3.Connection, functions: Functions) -> Details:
     """Return the most frequent errors, the steps that take most time, and what feedback comes to."""
-    connection.execute("BEGIN")
-    try:
-        with limited(connection):
-            select = Select(query, connection, functions)
-            chosen, with_spans = select.among(MOST), select.among(MOST_WITH_SPANS)
-            step, begins = buckets_of(chosen.since_ns, chosen.until_ns, buckets)
-            return Details(
-                _errors(chosen, connection),
-                _steps(with_spans, connection),
-                _feedback(chosen, begins, step, connection),
-                step,
-                begins,
-                max(chosen.share, with_spans.share),
-            )
-    finally:
-        connection.execute("ROLLBACK")
+    with of_one_moment(connection), limited(connection):
+        select = Select(query, connection, functions)
+        chosen, with_spans = select.among(MOST), select.among(MOST_WITH_SPANS)
+        step, begins = buckets_of(chosen.since_ns, chosen.until_ns, buckets)
+        return Details(
+            _errors(chosen, connection),
+            _steps(with_spans, connection),
+            _feedback(chosen, begins, step, connection),
+            step,
+            begins,
+            max(chosen.share, with_spans.share),
+        )
 
 
 def no_details(query: TraceQuery, buckets: int) -> Details:

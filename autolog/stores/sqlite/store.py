@@ -28,7 +28,7 @@ from autolog.stores.base import hide_from_git
 from autolog.stores.sqlite import migrations, rows, runs, tags
 from autolog.stores.sqlite.assessments import delete_assessment, put_assessments
 from autolog.stores.sqlite.read import read_outline, read_span, read_trace
-from autolog.stores.sqlite.readers import Reader, Readers
+from autolog.stores.sqlite.readers import Reader, Readers, of_one_moment
 from autolog.stores.sqlite.watch import Watch
 from autolog.stores.sqlite.write import DELETE_AT_ONCE, batches_of, delete, parts, write_batches
 
@@ -360,8 +360,13 @@ class SqliteStore:
         """Do `work` on the store as it is, while others read and write; `None` where no store was made yet."""
         if not self._is_there():
             return None
+
+        def read(connection: sqlite3.Connection) -> T:
+            with of_one_moment(connection):
+                return work(connection)
+
         with self._reader() as reader:
-            return _waiting(lambda: _of_one_moment(reader.connection, work))
+            return _waiting(lambda: read(reader.connection))
 
     def _is_there(self) -> bool:
         """Whether a store was made; an older one is brought up to date."""
@@ -488,15 +493,6 @@ def _waiting(work: Callable[[], T]) -> T:
                 raise
             # SQLite's own waiting sleeps up to 100 ms and is unfair; a short random one is neither.
             time.sleep(random.uniform(0.0005, 0.005))
-
-
-def _of_one_moment(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
-    """Read: all that is read is as it was at one moment, whatever is written meanwhile."""
-    connection.execute("BEGIN")
-    try:
-        return work(connection)
-    finally:
-        connection.execute("ROLLBACK")
 
 
 def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -8,7 +8,7 @@ from autolog.model.statistics import ExperimentSummary, Figures, RunSummary
 from autolog.search.query import TraceQuery
 from autolog.stores.sqlite.conditions import Sql
 from autolog.stores.sqlite.functions import Functions
-from autolog.stores.sqlite.readers import limited
+from autolog.stores.sqlite.readers import limited, of_one_moment
 from autolog.stores.sqlite.runs import experiments, read_runs
 from autolog.stores.sqlite.selection import MOST, Select, Selection, sampled
 from autolog.stores.sqlite.statistics import totals
@@ -18,16 +18,10 @@ _NONE = Figures()
 
 def experiment_summaries(connection: sqlite3.Connection, functions: Functions) -> list[ExperimentSummary]:
     """Return all experiments, those first that were active last."""
-    connection.execute("BEGIN")
-    try:
-        with limited(connection):
-            chosen = Select(TraceQuery(), connection, functions).among(MOST)
-            figures = totals(chosen, "t.experiment", connection)
-            found = [
-                _experiment(name, figures.get(name, _NONE), chosen, connection) for name in experiments(connection)
-            ]
-    finally:
-        connection.execute("ROLLBACK")
+    with of_one_moment(connection), limited(connection):
+        chosen = Select(TraceQuery(), connection, functions).among(MOST)
+        figures = totals(chosen, "t.experiment", connection)
+        found = [_experiment(name, figures.get(name, _NONE), chosen, connection) for name in experiments(connection)]
     return sorted(found, key=lambda one: (-(one.last_ns or 0), one.name))
 
 
@@ -40,17 +34,13 @@ def _experiment(name: str, figures: Figures, chosen: Selection, connection: sqli
 
 def run_summaries(experiment: str | None, most: int, connection: sqlite3.Connection) -> list[RunSummary]:
     """Return the newest runs, of one experiment or of all."""
-    connection.execute("BEGIN")
-    try:
-        with limited(connection):
-            runs = read_runs(experiment, most, connection)
-            if not runs:
-                return []
-            chosen = _of_runs([run.run_id for run in runs], experiment, connection)
-            figures = totals(chosen, "t.run", connection)
-            feedback = _feedback(chosen, connection)
-    finally:
-        connection.execute("ROLLBACK")
+    with of_one_moment(connection), limited(connection):
+        runs = read_runs(experiment, most, connection)
+        if not runs:
+            return []
+        chosen = _of_runs([run.run_id for run in runs], experiment, connection)
+        figures = totals(chosen, "t.run", connection)
+        feedback = _feedback(chosen, connection)
     return [
         RunSummary(run, figures.get(run.run_id, _NONE), feedback.get(run.run_id, {}), chosen.share > 1) for run in runs
     ]
