@@ -263,8 +263,8 @@ def holds(node, trace):
     _, (scope, name), sign, value = node
     if scope == "trace":
         read, field_kind = OF_TRACE[name][1], OF_TRACE[name][0]
-        if name == "trace_id" and isinstance(value, str) and "LIKE" not in sign:  # written in either case
-            value = value.lower()
+        if name == "trace_id" and "LIKE" not in sign:  # written in either case
+            value = tuple(map(str.lower, value)) if isinstance(value, tuple) else value and value.lower()
         return compares([read(trace.info)], sign, value, field_kind)
     if scope == "any":
         of = OF_ANY_SPAN[name]
