@@ -25,7 +25,7 @@ from autolog.server.api import (
     export,
     filters,
     health,
-    session,
+    login,
     sessions,
     spans,
     statistics,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 ROUTERS: tuple[APIRouter, ...] = (
     traces.router, spans.router, assessments.router, changes.router, export.router, filters.router, health.router,
-    session.router, store.router, statistics.router, sessions.router, experiments.router, values.router,
+    login.router, store.router, statistics.router, sessions.router, experiments.router, values.router,
     compare.router, datasets.router,
 )  # fmt: skip
 
@@ -111,5 +111,5 @@ def _index(request: Request) -> Response:
     others = [pair for pair in parse_qsl(request.url.query) if pair[0] != "token"]
     response = RedirectResponse(f"./{'?' if others else ''}{urlencode(others)}", 303)
     if request.app.state.tokens and request.app.state.tokens.of_secret(given) is not None:
-        session.keep(response, request, given)
+        login.keep(response, request, given)
     return response
