@@ -441,6 +441,46 @@ def test_all_of_a_filter_are_deleted_though_few_are_loaded(client, opened):
     assert len(client.search_traces(max_results=1000, include_spans=False, return_type="list")) == 220
 
 
+@pytest.mark.parametrize("width", [400, 1280])
+def test_boxes_are_ticked_where_their_traces_are_selected(client, opened, width):
+    sample.record(client, 5)
+    page = opened(width=width)
+    counted(page, "5 traces")
+    clicks = [
+        (0, [], {0}),
+        (1, [], {0, 1}),
+        (1, [], {0}),
+        (3, ["Shift"], None),
+        (2, ["Shift"], None),
+        (2, ["Shift"], None),
+    ]
+    for place, modifiers, expected in clicks:
+        rows(page).nth(place).get_by_role("checkbox").click(modifiers=modifiers)
+        page.evaluate("() => new Promise((done) => setTimeout(done, 100))")
+        selected = {place for place, row in enumerate(rows(page).all()) if row.get_attribute("aria-selected") == "true"}
+        ticked = {place for place, row in enumerate(rows(page).all()) if row.get_by_role("checkbox").is_checked()}
+        assert ticked == selected
+        assert expected in (None, selected)
+
+
+@pytest.mark.parametrize("button", ["Tag…", "Delete…"])
+def test_keys_in_a_dialog_do_nothing_behind_it(client, opened, button):
+    sample.record(client, 3)
+    page = opened()
+    counted(page, "3 traces")
+    for row in (0, 1):
+        rows(page).nth(row).locator(".al-box").click()
+    counted(page, "2 traces selected")
+    page.get_by_role("button", name=button).click()
+    dialog = page.locator("dialog")
+    dialog.get_by_role("button", name="Close").focus()
+    for key in ("x", "c", "p", "Escape"):
+        page.keyboard.press(key)
+    expect(dialog).to_have_count(0)
+    counted(page, "2 traces selected")
+    page.get_by_role("button", name="Live").wait_for()
+
+
 def test_selected_traces_are_tagged(client, opened):
     ids = sample.record(client, 5)
     page = opened()

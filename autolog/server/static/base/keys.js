@@ -1,4 +1,4 @@
-// Keys that do something: single ones and two in a row, never while somebody types.
+// Keys that do something: single ones and two in a row, never while somebody types or a dialog is open.
 import { useEffect, useRef } from "../viewer/preact.js";
 
 const TYPED = "input:not([type=checkbox]):not([type=radio]):not([type=button]), textarea, select, [contenteditable]";
@@ -29,6 +29,8 @@ export function tellKeys(keys) {
 
 addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  // A dialog's keys are its own: what is behind it is not meant.
+  if (document.querySelector("dialog[open]")) return;
   const isTyped = event.target instanceof Element && event.target.matches(TYPED);
   if (isTyped && event.key !== "Escape") return;
   const two = Date.now() - before.at < PATIENCE ? `${before.key} ${event.key}` : "";

@@ -128,7 +128,7 @@ function clicked(event, info, { onFilter, onOpen }) {
 
 function Box({ info, index, isSelected, act }) {
   return html`<span role="gridcell" class="al-box" onMouseDown=${(event) => event.shiftKey && event.preventDefault()} onClick=${(event) => { event.stopPropagation(); act.onSelect(info, index, event.shiftKey); }}>
-    <input type="checkbox" tabindex="-1" aria-label=${`Select ${info.name}`} checked=${isSelected} onClick=${(event) => event.preventDefault()} /></span>`;
+    <input type="checkbox" tabindex="-1" aria-label=${`Select ${info.name}`} checked=${isSelected} /></span>`;
 }
 
 const rowClass = (isSelected, isAt) => `al-row ${isSelected ? "al-selected" : ""} ${isAt ? "al-at" : ""}`;
