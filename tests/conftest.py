@@ -5,10 +5,15 @@ from __future__ import annotations
 import importlib.util
 
 import pytest
+from hypothesis import settings
 
 from autolog import autolog
 from autolog.guard import guarded
 from autolog.testing import fresh_client
+
+# Machines are busy: how long an example takes says nothing.
+settings.register_profile("autolog", deadline=None)
+settings.load_profile("autolog")
 
 # What is tested beside the core only where its library is installed.
 OPTIONAL = {

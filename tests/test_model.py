@@ -89,7 +89,7 @@ def test_printing_a_trace_shows_the_tree(trace):
 
 
 def test_rich_prints_the_same_tree(trace):
-    console = pytest.importorskip("rich.console").Console(width=200, record=True, file=open("/dev/null", "w"))
+    console = pytest.importorskip("rich.console").Console(width=89, record=True, file=open("/dev/null", "w"))
     with console.file:
         console.print(trace)
 

@@ -42,7 +42,9 @@ class Outline:
 
 def outline(trace: Trace) -> Outline:
     """Return the outline of a trace that is at hand."""
-    return Outline(trace.info, tuple(sorted(map(_outlined, trace.spans), key=lambda span: span.start_time_ns)))
+    return Outline(
+        trace.info, tuple(sorted(map(_outlined, trace.spans), key=lambda span: (span.start_time_ns, span.span_id)))
+    )
 
 
 def _outlined(span: Span) -> SpanOutline:

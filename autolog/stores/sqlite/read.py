@@ -40,7 +40,7 @@ def read_outline(trace_id: bytes, connection: sqlite3.Connection) -> Outline | N
     row = connection.execute(f"{_SELECT_TRACE} FROM traces t WHERE t.trace_id = ?", (trace_id,)).fetchone()
     if row is None:
         return None
-    sql = f"SELECT {', '.join(_OUTLINE_READ)} FROM spans WHERE rid = ? ORDER BY start_ns"
+    sql = f"SELECT {', '.join(_OUTLINE_READ)} FROM spans WHERE rid = ? ORDER BY start_ns, span_id"
     spans = tuple(map(_outlined, connection.execute(sql, (row[0],))))
     return Outline(_info(row, read_assessments([row[0]], connection).get(row[0], ())), spans)
 
