@@ -340,7 +340,7 @@ def test_pages_and_summaries_of_one_experiment_are_whole(both):
         token = found["next_page_token"]
     assert names == [*(f"more {number}" for number in reversed(range(5))), "root ours"]
     assert http.get("/api/count").json() == {"count": 6, "is_exact": True}
-    assert [one["name"] for one in http.get("/api/experiments").json()] == [MINE]
+    assert [one["name"] for one in http.get("/api/experiments").json()["experiments"]] == [MINE]
     assert http.get(f"/api/traces/{mine['trace_id']}").json()["info"]["experiment"] == MINE
 
 

@@ -399,3 +399,19 @@ def test_requests_need_no_more_than_a_token(open_server, ids):
     assert http.post("/api/traces/delete", {"trace_ids": ids[:1]}, Origin="https://app.example").json() == {
         "deleted": 1
     }
+
+
+def test_whoever_has_a_token_with_a_name_speaks_for_nobody_else(open_server, ids):
+    http = open_server(tokens=[Token(WRITE, "write", name="ada"), Token(SEND, "write")])
+    path, said = f"/api/traces/{ids[0]}/assessments", {"name": "good", "value": True, "user": "bob"}
+
+    named = http.post(path, said, Authorization=f"Bearer {WRITE}").json()
+    changed = http(
+        "PATCH",
+        f"{path}/{named['assessment_id']}",
+        {"value": False, "user": "bob"},
+        {"Authorization": f"Bearer {WRITE}"},
+    )
+    nameless = http.post(path, said, Authorization=f"Bearer {SEND}").json()
+
+    assert [one["source"]["source_id"] for one in (named, changed.json(), nameless)] == ["ada", "ada", "bob"]

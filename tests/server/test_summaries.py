@@ -110,19 +110,19 @@ def test_sessions_come_page_by_page(desk):
 
 
 def test_values_complete_a_filter(desk):
-    assert get(desk, "values", field="tags.channel", prefix="w") == ["web"]
-    assert get(desk, "values", field="session", prefix="chat-", limit=2) == ["chat-0", "chat-1"]
-    assert get(desk, "values", field="name", experiment="nothing") == []
+    assert get(desk, "values", field="tags.channel", prefix="w")["values"] == ["web"]
+    assert get(desk, "values", field="session", prefix="chat-", limit=2)["values"] == ["chat-0", "chat-1"]
+    assert get(desk, "values", field="name", experiment="nothing")["values"] == []
 
 
 def test_experiments_and_runs_have_figures(desk):
-    [experiment] = get(desk, "experiments")
-    runs = get(desk, "runs", experiment="default")
+    [experiment] = get(desk, "experiments")["experiments"]
+    runs = get(desk, "runs", experiment="default")["runs"]
 
     assert (experiment["name"], experiment["traces"], experiment["runs"]) == ("default", 30, len(runs))
     assert sum(run["traces"] for run in runs) == 30
     assert all(run["p50_ns"] and run["status"] == "FINISHED" for run in runs)
-    assert get(desk, "runs", experiment="nothing") == []
+    assert get(desk, "runs", experiment="nothing")["runs"] == []
 
 
 # --- comparison -----------------------------------------------------------------------------------------------
@@ -252,7 +252,7 @@ def test_hostile_texts_stay_data(client, http):
     assert get(http, "statistics", group_by="name")["groups"][0]["key"] == kept
     assert get(http, "statistics/details")["errors"][0]["type"] == kept
     assert get(http, "sessions")["sessions"][0]["session"] == kept
-    assert get(http, "values", field="tags") == [kept]
+    assert get(http, "values", field="tags")["values"] == [kept]
     assert get(http, "compare", left=left, right=right)["rows"][0]["left"][2] == kept
     http.post("/api/datasets/d/records", json={"trace_ids": [left, right]})
     assert get(http, "datasets/d")["records"][1]["inputs"] == {kept: 1}

@@ -283,7 +283,7 @@ def test_the_place_of_an_error_is_in_the_text(text):
 
 def test_fields_have_a_kind_an_example_and_operators_that_work(http, client, ids):
     client.set_trace_tag(ids[0], "my key", "x")
-    found = http.get("/api/fields").json()
+    found = http.get("/api/fields").json()["fields"]
     by_name = {one["name"]: one for one in found}
     assert len(by_name) == len(found)
     assert {"tags.channel", "tags.`my key`", "feedback.helpful", "expectation.expected_answer"} <= set(by_name)

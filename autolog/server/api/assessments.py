@@ -25,7 +25,7 @@ class Said(BaseModel):
     value: Any
     rationale: str | None = None
     span_id: str | None = None
-    user: str | None = Field(None, max_length=1_000, description="Who says it")
+    user: str | None = Field(None, max_length=1_000, description="Who says it, unless the token has a name")
 
 
 class Changed(BaseModel):
@@ -35,21 +35,25 @@ class Changed(BaseModel):
 
     value: Any = None
     rationale: str | None = None
-    user: str | None = Field(None, max_length=1_000, description="Who says it")
+    user: str | None = Field(None, max_length=1_000, description="Who says it, unless the token has a name")
 
 
-def _person(request: Request) -> str:
-    """Return who speaks where nobody says so: the token's name."""
-    return access_of(request).name or "default"
+def _token_name(request: Request) -> str | None:
+    return access_of(request).name
 
 
-ThePerson = Annotated[str, Depends(_person)]
+TokenName = Annotated[str | None, Depends(_token_name)]
+
+
+def _person(token_name: str | None, given: str | None) -> AssessmentSource:
+    """Return who speaks: whose token it is, or where it is nobody's, who is given."""
+    return AssessmentSource(SourceType.HUMAN, token_name or given or "default")
 
 
 @router.post("/traces/{trace_id}/assessments", status_code=201)
-def add_assessment(client: TheClient, person: ThePerson, trace_id: TraceId, said: Said) -> Json:
+def add_assessment(client: TheClient, token_name: TokenName, trace_id: TraceId, said: Said) -> Json:
     """Keep feedback or an expectation with its trace; it is a person's."""
-    source = AssessmentSource(SourceType.HUMAN, said.user or person)
+    source = _person(token_name, said.user)
     assessment = KINDS[said.kind](
         name=said.name, value=said.value, rationale=said.rationale, span_id=said.span_id, source=source
     )
@@ -58,12 +62,12 @@ def add_assessment(client: TheClient, person: ThePerson, trace_id: TraceId, said
 
 @router.patch("/traces/{trace_id}/assessments/{assessment_id}")
 def change_assessment(
-    client: TheClient, person: ThePerson, trace_id: TraceId, assessment_id: str, changed: Changed
+    client: TheClient, token_name: TokenName, trace_id: TraceId, assessment_id: str, changed: Changed
 ) -> Json:
     """Change what a person said; what a program or a model said is overridden instead, and kept beside it."""
     known = client.get_assessment(trace_id, assessment_id)
     told = changed.model_dump(include={"value", "rationale"} & changed.model_fields_set)
-    source = AssessmentSource(SourceType.HUMAN, changed.user or person)
+    source = _person(token_name, changed.user)
     if known.source.source_type is SourceType.HUMAN:
         return Json(client.update_assessment(trace_id, assessment_id, known.replace(**told, source=source)).to_dict())
     new: Assessment = KINDS[known.kind](

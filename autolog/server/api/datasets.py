@@ -62,10 +62,10 @@ def list_datasets(client: TheClient) -> Json:
     return Json({"datasets": [dataset.info.to_dict() for dataset in datasets.list_datasets(client=client)]})
 
 
-@router.post("/datasets")
+@router.post("/datasets", status_code=201)
 def create_dataset(client: TheClient, new: NewDataset) -> Json:
     """Make a dataset."""
-    return Json(datasets.create_dataset(new.name, tags=new.tags, client=client).info.to_dict())
+    return Json(datasets.create_dataset(new.name, tags=new.tags, client=client).info.to_dict(), 201)
 
 
 @router.get("/datasets/{name}")

@@ -42,7 +42,7 @@ def list_fields(client: TheClient) -> Json:
     """Return the fields that a filter can ask for: the language's own, and the keys that newer traces have."""
     newest: Any = client.search_traces(max_results=_LOOKED_AT, include_spans=False, return_type="list")
     found = [*fields.all_fields(), *sorted({field for info in newest for field in _keys(info)}, key=str)]
-    return Json([_described(field) for field in found])
+    return Json({"fields": [_described(field) for field in found]})
 
 
 def _keys(info: TraceInfo) -> Iterator[fields.Field]:

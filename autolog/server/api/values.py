@@ -20,4 +20,4 @@ def list_values(
     limit: Limit = 50,
 ) -> Json:
     """Return values of a field: first those that begin with `prefix`, then those that have it somewhere."""
-    return Json(client.list_values(field, prefix, experiment=experiment or None, max_results=limit))
+    return Json({"values": client.list_values(field, prefix, experiment=experiment or None, max_results=limit)})

@@ -45,7 +45,7 @@ const GROUPS = [["none", "Not grouped"], ...["model", "name", "version", "user",
 
 function GroupBy({ value }) {
   const { found } = useLoaded((signal) => get("fields", {}, signal), "fields", false);
-  const tags = (found ?? []).map(({ name }) => name).filter((name) => name.startsWith("tags."));
+  const tags = (found?.fields ?? []).map(({ name }) => name).filter((name) => name.startsWith("tags."));
   const others = new Set([...tags, value]);
   for (const [known] of GROUPS) others.delete(known);
   const choose = (event) => change({ by: event.target.value === "none" ? null : event.target.value, hide: null });

@@ -24,7 +24,7 @@ export function Page({ route: { parts, params } }) {
 
 function Experiments() {
   const { found, ...state } = useLoaded((signal) => get("experiments", {}, signal), "experiments");
-  const rows = found?.experiments ?? found ?? [];
+  const rows = found?.experiments ?? [];
   return rows.length === 0 ? html`<${Missing} ...${state}><h2>No experiments yet</h2><p>Traces belong to the experiment that is set when they start:</p>
       <pre class="al-code">al.set_experiment("support")</pre><//>`
     : html`<${Grid} label="Experiments" columns=${COLUMNS} rows=${rows} keyOf=${(one) => one.name} hrefOf=${(one) => address("experiments", [one.name])} />

@@ -38,7 +38,7 @@ const choose = (ids, options) => change({ runs: ids.join(",") }, options);
 
 export function Runs({ experiment, params }) {
   const { found, ...state } = useLoaded((signal) => get("runs", { experiment, limit: MOST }, signal), experiment);
-  const rows = found ?? [];
+  const rows = found?.runs ?? [];
   const chosen = (params.runs ?? "").split(",").filter(Boolean);
   const toggle = (id) => choose(chosen.includes(id) ? chosen.filter((one) => one !== id) : [...chosen, id], { replace: true });
   const box = ({ run_id, name }) => html`<input type="checkbox" aria-label=${`Compare ${name}`} checked=${chosen.includes(run_id)}

@@ -9,7 +9,7 @@ import { address, go } from "../base/router.js";
 import { Figures } from "../parts/deltas.js";
 import { thumb } from "../parts/feedback.js";
 import { Head } from "../parts/head.js";
-import { Bad, Good } from "../parts/icons.js";
+import { Bad, Good } from "../parts/thumbs.js";
 import { verdict } from "../parts/verdict.js";
 import { Windowed } from "../parts/windowed.js";
 import { tokensOf } from "../traces/columns.js";

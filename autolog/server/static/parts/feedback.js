@@ -72,7 +72,7 @@ export function AssessmentDialog({ info, one, spanName, onClose, onDone }) {
   const [known, setKnown] = useState([]);
   useEffect(() => {
     get("fields").then((found) => {
-      const names = (found).map((field) => field.name).filter((field) => field.startsWith(`${kind}.`));
+      const names = found.fields.map((field) => field.name).filter((field) => field.startsWith(`${kind}.`));
       setKnown(names.map((field) => field.slice(kind.length + 1)));
     }, () => {});
   }, [kind]);

@@ -9,7 +9,7 @@ const CHECK_AFTER = 250;
 const HINT = "Search for words, or filter:  status = 'ERROR' AND duration > 2s";
 
 let known = null;
-const fieldsOnce = () => (known ??= get("fields").then((found) => found).catch(() => { known = null; return []; }));
+const fieldsOnce = () => (known ??= get("fields").then((found) => found.fields).catch(() => { known = null; return []; }));
 
 // `value` is the filter of the address; `onApply(text)` is called when somebody means it. `error` is what the server had
 // against it, `inputRef` gets the input.
@@ -37,7 +37,7 @@ export function FilterBar({ value, onApply, error, inputRef }) {
     setValues([]);
     if (!asksValues) return undefined;
     const aborter = new AbortController();
-    get("values", { field: field.name, prefix }, aborter.signal).then((found) => setValues(found), () => {});
+    get("values", { field: field.name, prefix }, aborter.signal).then((found) => setValues(found.values), () => {});
     return () => aborter.abort();
   }, [asksValues, field?.name, prefix]);
 

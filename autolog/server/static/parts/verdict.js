@@ -1,6 +1,6 @@
 // How somebody judged: a thumb, or the value.
 import { html } from "../viewer/preact.js";
-import { Bad, Good } from "./icons.js";
+import { Bad, Good } from "./thumbs.js";
 
 // A thumb for true and false, else the value itself, briefly.
 export function verdict(value) {

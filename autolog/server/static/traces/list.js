@@ -162,11 +162,11 @@ function summary(count, rows, isLoading) {
 
 function Experiments({ value }) {
   const [known, set] = useState([]);
-  useEffect(() => { get("experiments").then((found) => set(found), () => {}); }, []);
+  useEffect(() => { get("values", { field: "experiment", limit: 200 }).then((found) => set(found.values), () => {}); }, []);
   if (known.length < 2 && !value) return null;
   return html`<select class="al-select" aria-label="Experiment" value=${value} onChange=${(event) => change({ experiment: event.target.value })}>
     <option value="">All experiments</option>
-    ${[...new Set([...known.map((one) => one.name), value].filter(Boolean))].map((name) => html`<option value=${name}>${name}</option>`)}
+    ${[...new Set([...known, value].filter(Boolean))].map((name) => html`<option value=${name}>${name}</option>`)}
   </select>`;
 }
 

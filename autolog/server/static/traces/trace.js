@@ -9,7 +9,7 @@ import { address, change, go, permanent } from "../base/router.js";
 import { DatasetDialog } from "../parts/datasets-dialog.js";
 import { DeleteDialog } from "../parts/dialog.js";
 import { Assessments, AssessmentDialog, thumb } from "../parts/feedback.js";
-import { Bad, Good } from "../parts/icons.js";
+import { Bad, Good } from "../parts/thumbs.js";
 import { Item, Menu } from "../parts/menu.js";
 import { KEYS, mount, unmount } from "../viewer/viewer.js";
 
