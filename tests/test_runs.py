@@ -136,3 +136,17 @@ def test_a_store_that_is_broken_does_not_stop_the_program(tmp_path, caplog):
     with fresh_client(str(tmp_path / "bad.db")), al.start_run("r"):
         pass
     assert "can't be stored" in caplog.text
+
+
+def test_who_sees_one_experiment_gives_no_trace_to_a_run_of_another(client):
+    theirs, ours = client.start_trace("t", experiment="theirs"), client.start_trace("t", experiment="ours")
+    client.end_trace(theirs)
+    client.end_trace(ours)
+    al.set_experiment("theirs")
+    run = al.start_run("r")
+    al.end_run()
+
+    mine = client.of_experiment("ours")
+    assert mine.link_traces_to_run([ours.trace_id, theirs.trace_id], run.run_id) == 0
+    assert client.get_trace(ours.trace_id).info.run is None
+    assert client.link_traces_to_run([ours.trace_id], run.run_id) == 1

@@ -172,6 +172,9 @@ class RestrictedStore:
 
     def set_run(self, trace_ids: Sequence[str], run_id: str | None) -> int:
         """Make traces belong to a run, or to none; return how many there are of them."""
+        run = None if run_id is None else self._store.get_run(run_id)
+        if run is not None and run.experiment != self._experiment:
+            return 0
         return self._store.set_run(self._mine(trace_ids), run_id)
 
     def list_experiments(self) -> list[str]:

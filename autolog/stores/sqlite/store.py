@@ -435,11 +435,12 @@ class SqliteStore:
 
     def _discard(self) -> None:
         """Drop a connection that may be broken; the file may be mended before the next try."""
-        if self._connection is not None and self.path is not None:
-            with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
-            self._readers.close()
+        with self._lock:  # whoever only reads must not close what another thread writes with
+            if self._connection is not None and self.path is not None:
+                with suppress(sqlite3.Error):
+                    self._connection.close()
+                self._connection = None
+                self._readers.close()
 
     def _explain(self, error: Exception) -> str:
         text = str(error)
