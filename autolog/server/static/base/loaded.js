@@ -66,11 +66,11 @@ export function usePages(path, params, name, isAll = false) {
   return { ...state, rows: state.found?.rows ?? NONE, token: found?.token, answer: state.found?.answer, more };
 }
 
+const HEADINGS = { 400: "This can't be asked for.", 404: "There is no such thing." };
+
 // What stands where there is nothing to show: an error, that it is being loaded, or `children`.
 export function Missing({ error, isLoading, children }) {
-  // The filter says itself what is wrong with it.
-  if (error?.kind === "InvalidQuery") return html`<div class="al-empty"><h2>This filter has no meaning.</h2></div>`;
-  if (error) return html`<div class="al-empty"><h2>${error.status === 404 ? "There is no such thing." : "This could not be loaded."}</h2>
+  if (error) return html`<div class="al-empty"><h2>${HEADINGS[error.status] ?? "This could not be loaded."}</h2>
     <p class="al-error">${error.message.split("\n")[0]}</p></div>`;
   return isLoading ? html`<p class="al-empty" aria-busy="true">Loading…</p>` : html`<div class="al-empty">${children}</div>`;
 }
