@@ -14,6 +14,7 @@ import { verdict } from "../parts/verdict.js";
 import { Windowed } from "../parts/windowed.js";
 import { tokensOf } from "../traces/columns.js";
 import { Markdown } from "../viewer/markdown.js";
+import { shownText } from "../viewer/marks.js";
 import { Shortened, decoded } from "../viewer/texts.js";
 
 const LONG = 700;
@@ -109,7 +110,7 @@ function Folded({ text, isMarkdown = false }) {
   const [isOpen, setOpen] = useState(false);
   const isLong = text.length > LONG;
   const shown = isLong && !isOpen ? `${text.slice(0, LONG)}…` : text;
-  return html`${isMarkdown ? html`<${Markdown} text=${shown} />` : html`<span class="al-words">${shown}</span>`}
+  return html`${isMarkdown ? html`<${Markdown} text=${shown} />` : html`<span class="al-words">${shownText(shown)}</span>`}
     ${isLong && html` <button class="al-link" onClick=${() => setOpen(!isOpen)}>${isOpen ? "less" : "more"}</button>`}`;
 }
 
