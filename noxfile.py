@@ -54,13 +54,13 @@ def install(session: nox.Session, environment: str) -> None:
 def test(session: nox.Session, environment: str, *places: str) -> None:
     """Run the tests that lie in `places`, or all, in a pinned environment."""
     install(session, environment)
-    session.run("python", "-m", "pytest", *places, *session.posargs)
+    session.run("python", "-m", "pytest", *IN_PARALLEL, *places, *session.posargs)
 
 
 @nox.session
 def newest(session: nox.Session) -> None:
     """All tests, with the newest versions."""
-    test(session, "dev", *IN_PARALLEL)
+    test(session, "dev")
 
 
 @nox.session
@@ -106,7 +106,9 @@ def llama_index_releases(session: nox.Session) -> None:
     install(session, "openai2")
     for release in LLAMA_INDEX_RELEASES[:-1]:
         session.install("--no-deps", f"llama-index-core=={release}")
-        session.run("python", "-m", "pytest", "tests/integrations/llama_index", "-k", TREES, *session.posargs)
+        session.run(
+            "python", "-m", "pytest", *IN_PARALLEL, "tests/integrations/llama_index", "-k", TREES, *session.posargs
+        )
 
 
 @nox.session
@@ -118,7 +120,7 @@ def otel_peers(session: nox.Session) -> None:
 @nox.session
 def oldest(session: nox.Session) -> None:
     """All tests with the oldest version of every dependency that is supported."""
-    test(session, "oldest", *IN_PARALLEL)
+    test(session, "oldest")
 
 
 @nox.session

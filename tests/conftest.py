@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 
 import pytest
 from hypothesis import settings
@@ -14,6 +15,10 @@ from autolog.testing import fresh_client
 # Machines are busy: how long an example takes says nothing.
 settings.register_profile("autolog", deadline=None)
 settings.load_profile("autolog")
+
+# Where the tests run in the background of a shell, Ctrl-C is ignored, by the programs that they start too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What is tested beside the core only where its library is installed.
 OPTIONAL = {
