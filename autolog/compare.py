@@ -268,7 +268,4 @@ def _milliseconds(nanoseconds: int) -> str:
 
 
 def _tokens(info: TraceInfo) -> int | None:
-    if info.usage is None:
-        return None
-    known = [count for count in (info.usage.input_tokens, info.usage.output_tokens) if count is not None]
-    return info.usage.total_tokens if info.usage.total_tokens is not None else sum(known) if known else None
+    return None if info.usage is None else info.usage.known_total

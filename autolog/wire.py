@@ -78,8 +78,7 @@ def _text(value: Any) -> Any:
 
 
 def _encoded(span: Span, context: int | None, limits: Limits) -> tuple[bytes, int]:
-    span.resolve()
-    usage, cost, counted = span._usage, span._cost, span.counted
+    payload, counted = span.payload(), span.counted
     known: dict[str, Any] = {
         "trace_id": span.trace_id,
         "span_id": span.span_id,
@@ -92,16 +91,6 @@ def _encoded(span: Span, context: int | None, limits: Limits) -> tuple[bytes, in
         "status": str(span._status.code),
         "context": context,
         "counted": None if counted is None else [_counts(counted[0]), counted[1].to_dict()],
-    }
-    payload = {
-        "description": span._status.description,
-        "inputs": span._inputs,
-        "outputs": span._outputs,
-        "attributes": span._attributes,
-        "events": [[e.name, e.timestamp_ns, e.attributes] for e in span._events or ()],
-        "links": [[link.trace_id, link.span_id, link.attributes] for link in span._links or ()],
-        "usage": None if usage is None else usage.to_dict(),
-        "cost": None if cost is None else cost.to_dict(),
     }
     known = {name: value for name, value in known.items() if value is not None}
     payload = {

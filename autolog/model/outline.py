@@ -58,7 +58,7 @@ def _outlined(span: Span) -> SpanOutline:
         span.start_time_ns,
         span.end_time_ns,
         first_token_ns(span),
-        attributes.get(semconv.RESPONSE_MODEL) or attributes.get(semconv.REQUEST_MODEL),
+        span.model,
         None if usage is None else usage.input_tokens,
         None if usage is None else usage.output_tokens,
         None if span.cost is None else span.cost.total,

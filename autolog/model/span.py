@@ -569,6 +569,21 @@ class Span(otel.Span):
 
     # --- as data ---------------------------------------------------------------------------------
 
+    def payload(self) -> dict[str, Any]:
+        """Return what is kept of it beside its row, as stores and the wire write it: the same objects, not copies."""
+        self.resolve()
+        usage, cost = self._usage, self._cost
+        return {
+            "description": self._status.description,
+            "inputs": self._inputs,
+            "outputs": self._outputs,
+            "attributes": self._attributes,
+            "events": [[e.name, e.timestamp_ns, e.attributes] for e in self._events or ()],
+            "links": [[link.trace_id, link.span_id, link.attributes] for link in self._links or ()],
+            "usage": None if usage is None else usage.to_dict(),
+            "cost": None if cost is None else cost.to_dict(),
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON has it; `from_dict` gives an equal span back."""
         self.resolve()

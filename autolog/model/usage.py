@@ -43,6 +43,14 @@ class TokenUsage:
     def __bool__(self) -> bool:
         return _counts(self) != _UNKNOWN
 
+    @property
+    def known_total(self) -> int | None:
+        """The total that the provider told, or else the sum of what went in and came out, as far as that is known."""
+        if self.total_tokens is not None:
+            return self.total_tokens
+        known = [count for count in (self.input_tokens, self.output_tokens) if count is not None]
+        return sum(known) if known else None
+
     def to_dict(self) -> dict[str, Any]:
         """Return the known counts, and `raw` where there is one."""
         known = {name: value for name, value in zip(COUNTS, _counts(self), strict=True) if value is not None}

@@ -70,11 +70,7 @@ def heading(trace: Trace) -> str:
 
 def tokens(info: Any) -> str:
     """Return how many tokens a trace used, or an empty string where nobody said."""
-    usage = info.usage
-    if usage is None:
-        return ""
-    counts = [count for count in (usage.input_tokens, usage.output_tokens) if count is not None]
-    total = usage.total_tokens if usage.total_tokens is not None else sum(counts) if counts else None
+    total = None if info.usage is None else info.usage.known_total
     return "" if total is None else f"{total:,} tokens"
 
 

@@ -118,7 +118,7 @@ class Summary:
             usage, cost = usage + more_usage, cost + more_cost
         total = usage + TokenUsage.from_dict(json.loads(self.usage)) if self.usage else usage
         self.usage = json.dumps({name: count for name, count in total.to_dict().items() if name != "raw"})
-        self.total_tokens = _total(total)
+        self.total_tokens = whole(total.known_total)
         if cost.total or self.cost_total is not None:
             self.cost_input = (self.cost_input or 0) + cost.input
             self.cost_output = (self.cost_output or 0) + cost.output
@@ -131,13 +131,6 @@ TRACE_COLUMNS = ("rid", "trace_id", *Summary.__slots__)
 def _merge(stored: str | None, added: dict[str, str]) -> str:
     cleaned = {text(key): text(value) for key, value in added.items()}
     return json.dumps({**(json.loads(stored) if stored else {}), **cleaned}, sort_keys=True)
-
-
-def _total(usage: TokenUsage) -> int | None:
-    if usage.total_tokens is not None:
-        return whole(usage.total_tokens)
-    known = [count for count in (usage.input_tokens, usage.output_tokens) if count is not None]
-    return whole(sum(known)) if known else None
 
 
 def whole(count: int | None) -> int | None:

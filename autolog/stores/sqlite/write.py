@@ -61,19 +61,7 @@ def _batch(trace_id: int, spans: list[Span], limits: Limits) -> Batch:
 
 def _record(span: Span) -> dict[str, Any]:
     """Return what is stored of a span beside its row; what is empty is left out."""
-    span.resolve()
-    usage, cost = span._usage, span._cost
-    record = {
-        "span_id": span.span_id,
-        "description": span._status.description,
-        "inputs": span._inputs,
-        "outputs": span._outputs,
-        "attributes": span._attributes,
-        "events": [[e.name, e.timestamp_ns, e.attributes] for e in span._events or ()],
-        "links": [[link.trace_id, link.span_id, link.attributes] for link in span._links or ()],
-        "usage": None if usage is None else usage.to_dict(),
-        "cost": None if cost is None else cost.to_dict(),
-    }
+    record = {"span_id": span.span_id, **span.payload()}
     return {name: value for name, value in record.items() if value is not None and value not in ([], {})}
 
 
@@ -189,7 +177,7 @@ def _span_values(rid: int, span: Span) -> tuple[Any, ...]:
         STATUSES.index(span._status.code),
         span.start_time_ns,
         span.end_time_ns,
-        text(attributes.get(semconv.RESPONSE_MODEL) or attributes.get(semconv.REQUEST_MODEL)),
+        text(span.model),
         text(attributes.get(semconv.PROVIDER)),
         None if usage is None else whole(usage.input_tokens),
         None if usage is None else whole(usage.output_tokens),
